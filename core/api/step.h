@@ -181,11 +181,12 @@ struct kiln_step_rng {
     struct kiln_place key, out;
 };
 
-/* Operands [batch, rows, columns] with strides batch, row, column; column
- * stride 1 or row stride 1. out dense [b, nq, dv], log_sum_exp dense [b, nq].
+/* q [batch, n_q, width], k [batch, n_k, width], v [batch, n_k, v_width] with
+ * strides batch, row, column; column stride 1 or row stride 1. out dense
+ * [batch, n_q, v_width], log_sum_exp dense [batch, n_q].
  * The gradient step reads all six and writes d_q, d_k, d_v, dense. */
 struct kiln_step_attention {
-    int64_t batch, n_q, n_k, d, d_v;
+    int64_t batch, n_q, n_k, width, v_width;
     float scale;
     struct kiln_place q, k, v, out, log_sum_exp, d_out, d_q, d_k, d_v;
     int64_t q_stride[3], k_stride[3], v_stride[3], d_out_stride[3];
