@@ -28,9 +28,11 @@ struct kiln_shape {
 #define KILN_SHAPE(...)                                                                                                \
     kiln_shape_make((int)(sizeof((int64_t[]){__VA_ARGS__}) / sizeof(int64_t)), (const int64_t[]){__VA_ARGS__})
 
-/* A shape of n extents (n is clamped to KILN_MAX_DIMS). */
+/* A shape of n extents; more than KILN_MAX_DIMS give an invalid shape (first
+ * extent 0), which every builder refuses. */
 KILN_API struct kiln_shape kiln_shape_make(int n, const int64_t *extents);
-/* Number of elements; -1 if an extent is < 1 or the product exceeds 2^47. */
+/* Number of elements; -1 if an extent is < 1, the product exceeds 2^47 or the
+ * rank is not in 0 .. KILN_MAX_DIMS. */
 KILN_API int64_t kiln_shape_count(const struct kiln_shape *shape);
 KILN_API bool kiln_shape_equal(const struct kiln_shape *a, const struct kiln_shape *b);
 /* Writes "[2, 3]" into text of the given size; returns text. */

@@ -8,6 +8,8 @@ struct kiln_shape kiln_shape_make(int n, const int64_t *extents)
     struct kiln_shape shape = {.n = n < KILN_MAX_DIMS ? n : KILN_MAX_DIMS};
     for (int i = 0; i < shape.n; i++)
         shape.d[i] = extents[i];
+    if (n > KILN_MAX_DIMS)
+        shape.d[0] = 0;
     return shape;
 }
 
@@ -15,6 +17,8 @@ int64_t kiln_shape_count(const struct kiln_shape *shape)
 {
     const int64_t limit = (int64_t)1 << 47;
     int64_t count = 1;
+    if (shape->n < 0 || shape->n > KILN_MAX_DIMS)
+        return -1;
     for (int i = 0; i < shape->n; i++) {
         if (shape->d[i] < 1 || shape->d[i] > limit / count)
             return -1;
