@@ -4,7 +4,8 @@
  * The reader accepts exactly what the format's reference accepts (tensors
  * cover the buffer without holes, overlap or trailing bytes; no duplicate
  * names), within tighter limits: header <= 16 MiB, <= 65,536 tensors, rank
- * <= 8, names <= 512 bytes without control characters. Everything is checked
+ * <= 8, names <= 512 bytes without control characters, no dtypes narrower than
+ * a byte. Everything is checked
  * before data is read, and data is read by pread, so that a file that changes
  * underneath is an error and not a crash. A bad file is KILN_INPUT.
  *
