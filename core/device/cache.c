@@ -2,13 +2,13 @@
 #include "core/device/cache.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "core/base/file.h"
 #include "core/device/device.h"
 
 enum { PATH_BYTES = 4096 };
@@ -61,59 +61,14 @@ static bool cache_path(const char *name, char path[PATH_BYTES])
 
 char *kiln_cache_read(const char *name, size_t limit, size_t *size)
 {
-    char path[PATH_BYTES];
-    if (!cache_path(name, path))
+    char path[PATH_BYTES], *data;
+    if (!cache_path(name, path) || kiln_file_read(path, limit, &data, size, NULL))
         return NULL;
-    int file = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
-    if (file < 0)
-        return NULL;
-    struct stat info;
-    char *data = NULL;
-    if (fstat(file, &info) == 0 && S_ISREG(info.st_mode) && info.st_uid == geteuid() && info.st_size >= 0 &&
-        (uint64_t)info.st_size <= limit)
-        data = malloc((size_t)info.st_size + 1);
-    if (data) {
-        size_t n = 0;
-        ssize_t got = 1;
-        while (n < (size_t)info.st_size && got > 0) {
-            got = read(file, data + n, (size_t)info.st_size - n);
-            if (got > 0)
-                n += (size_t)got;
-        }
-        data[n] = '\0';
-        *size = n;
-    }
-    close(file);
     return data;
-}
-
-static bool write_all(int file, const char *data, size_t size)
-{
-    while (size) {
-        ssize_t n = write(file, data, size);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n <= 0)
-            return false;
-        data += n;
-        size -= (size_t)n;
-    }
-    return true;
 }
 
 bool kiln_cache_write(const char *name, const void *data, size_t size)
 {
-    char path[PATH_BYTES], temporary[PATH_BYTES + 16];
-    if (!cache_path(name, path))
-        return false;
-    snprintf(temporary, sizeof temporary, "%s.XXXXXX", path);
-    int file = mkstemp(temporary);
-    if (file < 0)
-        return false;
-    bool written = write_all(file, data, size);
-    written = close(file) == 0 && written;
-    if (written && rename(temporary, path) == 0)
-        return true;
-    unlink(temporary);
-    return false;
+    char path[PATH_BYTES];
+    return cache_path(name, path) && kiln_file_write(path, data, size, NULL) == KILN_OK;
 }

@@ -11,8 +11,8 @@
  * if there is none, it is larger than limit bytes, or it is not the user's. */
 char *kiln_cache_read(const char *name, size_t limit, size_t *size);
 
-/* Writes a temporary file and renames it over name. Returns false, changing
- * nothing, if that fails; nobody needs the cache to be right. */
+/* Replaces the file atomically. Returns false, changing nothing, if that fails;
+ * nothing depends on a cache. */
 bool kiln_cache_write(const char *name, const void *data, size_t size);
 
 #endif
