@@ -36,10 +36,12 @@ void kiln_states_destroy(kiln_states **);
  * of the same name is KILN_INPUT. Not after kiln_states_freeze. */
 enum kiln_status kiln_states_collect(kiln_states *, const kiln_graph *, struct kiln_error *);
 /* Trainable states whose name starts with prefix form a group (first match
- * wins); trained groups keep moments as the update's kind needs. Returns its
- * index, or -1 when out of memory. */
+ * wins). Trained groups keep moments as the update's kind needs: SGD the first
+ * (its momentum), RMSProp the second (its mean square), Adam both. Returns its
+ * index, or -1 when out of memory or after kiln_states_freeze. */
 int kiln_states_group(kiln_states *, const char *prefix, struct kiln_update);
-/* Sets the storage layout of a state before freezing. */
+/* Sets the storage layout of a state before freezing; ignored if it does not
+ * fit the shape. */
 void kiln_states_set_layout(kiln_states *, int state, enum kiln_layout);
 /* Decides all offsets. */
 enum kiln_status kiln_states_freeze(kiln_states *, struct kiln_error *);
