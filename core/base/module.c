@@ -45,7 +45,8 @@ static const char *elf_problem(int file, uint64_t size)
         memcmp(header.e_ident, ELFMAG, SELFMAG) != 0)
         return "not a shared module";
     if (header.e_ident[EI_CLASS] != __ehdr_start.e_ident[EI_CLASS] ||
-        header.e_ident[EI_DATA] != __ehdr_start.e_ident[EI_DATA] || header.e_machine != __ehdr_start.e_machine)
+        header.e_ident[EI_DATA] != __ehdr_start.e_ident[EI_DATA] ||
+        header.e_machine != __ehdr_start.e_machine)
         return "a module for another machine";
     if (header.e_type != ET_DYN || header.e_phentsize != sizeof(elf_segment))
         return "not a shared module";
@@ -145,7 +146,8 @@ bool kiln_module_build_dir(char *path, size_t size)
         return strlen(given) < size;
     }
     char *built = realpath(KILN_BUILD_DIR, NULL);
-    bool found = built && strlen(built) < size && program_dir(program, sizeof program) && lies_in(program, built);
+    bool found = built && strlen(built) < size && program_dir(program, sizeof program) &&
+                 lies_in(program, built);
     if (found)
         snprintf(path, size, "%s", built);
     free(built);
@@ -161,7 +163,8 @@ void kiln_module_install_dir(char *path, size_t size)
     if (lies_in(configured, prefix) && program_dir(program, sizeof program)) {
         char *slash = strrchr(program, '/');
         if (slash && strcmp(slash, "/bin") == 0) {
-            int n = snprintf(path, size, "%.*s%s", (int)(slash - program), program, configured + strlen(prefix));
+            int n = snprintf(path, size, "%.*s%s", (int)(slash - program), program,
+                             configured + strlen(prefix));
             if (n > 0 && (size_t)n < size && stat(path, &status) == 0 && S_ISDIR(status.st_mode))
                 return;
         }

@@ -14,8 +14,8 @@
 #include "core/run/config.h"
 
 /* X(name): in the order of --help. */
-#define KILN_COMMANDS(X)                                                                                               \
-    X(describe)                                                                                                        \
+#define KILN_COMMANDS(X)                                                                           \
+    X(describe)                                                                                    \
     X(models)
 
 /*
@@ -31,28 +31,38 @@ struct kiln_cli_option {
 };
 
 /* Rows for commands that read a configuration. */
-#define KILN_CLI_CONFIG_OPTIONS                                                                                        \
-    {"set", 0, "SECTION.KEY=VALUE", NULL, "override a key of the config; may be repeated"},                            \
-        {"plugin-dir", 0, "DIR", NULL, "look for model plugins here first"}
-#define KILN_CLI_JSON_OPTION {"json", 0, NULL, NULL, "print one JSON object"}
-#define KILN_CLI_DEVICE_OPTION {"device", 0, "DEVICE", "run.device", "cpu, opencl:0 or a part of a device's name"}
+#define KILN_CLI_CONFIG_OPTIONS                                                                    \
+    {"set", 0, "SECTION.KEY=VALUE", NULL, "override a key of the config; may be repeated"},        \
+    {                                                                                              \
+        "plugin-dir", 0, "DIR", NULL, "look for model plugins here first"                          \
+    }
+#define KILN_CLI_JSON_OPTION                                                                       \
+    {                                                                                              \
+        "json", 0, NULL, NULL, "print one JSON object"                                             \
+    }
+#define KILN_CLI_DEVICE_OPTION                                                                     \
+    {                                                                                              \
+        "device", 0, "DEVICE", "run.device", "cpu, opencl:0 or a part of a device's name"          \
+    }
 
 /* A parsed command line. */
 struct kiln_cli {
     const struct kiln_command *command;
     int n_arguments;
     char *const *arguments; /* those that are no options */
-    const char **values;    /* of command->options; "" for a given flag, NULL = not given, the last wins */
-    int n_overrides;        /* --set and the options with set, in order */
+    const char *
+        *values;     /* of command->options; "" for a given flag, NULL = not given, the last wins */
+    int n_overrides; /* --set and the options with set, in order */
     struct kiln_config_override *overrides;
 };
 
 struct kiln_command {
     const char *name;
-    const char *arguments;   /* e.g. "CONFIG|RUN", "[NAME]" */
+    const char *arguments; /* e.g. "CONFIG|RUN", "[NAME]" */
     int min_arguments, max_arguments;
     const char *summary;     /* one line, no full stop, lower case */
-    const char *description; /* paragraphs of --help and the man page, separated by blank lines; may be NULL */
+    const char *description; /* paragraphs of --help and the man page, separated by blank lines; may
+                                be NULL */
     const struct kiln_cli_option *options; /* --help is added to it */
     const char *const *examples; /* command lines, each followed by what it does; ends with NULL */
     /* A status other than KILN_OK is the exit status; its message is printed
@@ -67,25 +77,22 @@ KILN_COMMANDS(KILN_COMMAND_DECLARE)
 const char *kiln_cli_value(const struct kiln_cli *, const char *option);
 bool kiln_cli_flag(const struct kiln_cli *, const char *option);
 /* An option's whole number in min..max; *value stays when it was not given. */
-enum kiln_status kiln_cli_int(const struct kiln_cli *, const char *option, int64_t min, int64_t max, int64_t *value,
-                              struct kiln_error *);
+enum kiln_status kiln_cli_int(const struct kiln_cli *, const char *option, int64_t min, int64_t max,
+                              int64_t *value, struct kiln_error *);
 /* As kiln_cli_int, for a finite number. */
-enum kiln_status kiln_cli_float(const struct kiln_cli *, const char *option, double min, double max, double *value,
-                                struct kiln_error *);
+enum kiln_status kiln_cli_float(const struct kiln_cli *, const char *option, double min, double max,
+                                double *value, struct kiln_error *);
 
 /* The config of a file, or of text (text_bytes of it, path is its name), with
  * the command line's overrides and plugin directory. */
-enum kiln_status kiln_cli_config(const struct kiln_cli *, const char *path, const char *text, size_t text_bytes,
-                                 kiln_config **, struct kiln_error *);
+enum kiln_status kiln_cli_config(const struct kiln_cli *, const char *path, const char *text,
+                                 size_t text_bytes, kiln_config **, struct kiln_error *);
 
 /* "kiln: ..." on stderr, one line; control characters become '?'. A progress
  * bar on the line is cleared first and drawn again. */
 void kiln_cli_message(const char *format, ...) KILN_PRINTF(1, 2);
-/* Prints the object and a newline on stdout and releases it. NULL counts as
- * out of memory. */
-enum kiln_status kiln_cli_print_json(struct json_t *, struct kiln_error *);
-
-/* The last part of a path name; its directory is dropped. */
-const char *kiln_cli_base_name(const char *path);
+/* Prints the text and a newline on stdout and empties it; a text that failed is
+ * out of memory. A reader that went away (EPIPE) is not a failure. */
+enum kiln_status kiln_cli_print(struct kiln_text *, struct kiln_error *);
 
 #endif

@@ -15,9 +15,8 @@
 #define KILN_RUN_CONFIG_H
 
 #include "core/api/model.h"
-#include "core/base/text.h"
+#include "core/base/json.h"
 
-struct json_t;
 struct kiln_schema;
 
 /* One override: option is what the user wrote ("--set", "--steps") and stands
@@ -27,8 +26,8 @@ struct kiln_config_override {
 };
 
 struct kiln_config_source {
-    const char *path;       /* of the file; with text: its name in messages */
-    const char *text;       /* NULL: read path; else INI text without include */
+    const char *path; /* of the file; with text: its name in messages */
+    const char *text; /* NULL: read path; else INI text without include */
     size_t text_bytes;
     const char *plugin_dir; /* as kiln_plugin_open; may be NULL */
     int n_overrides;
@@ -40,7 +39,8 @@ struct kiln_config_source {
 };
 
 /* Reads and resolves; the caller destroys *config. */
-enum kiln_status kiln_config_load(const struct kiln_config_source *, kiln_config **config, struct kiln_error *error);
+enum kiln_status kiln_config_load(const struct kiln_config_source *, kiln_config **config,
+                                  struct kiln_error *error);
 void kiln_config_destroy(kiln_config **config);
 
 /* All of these live as long as the config. */
@@ -58,15 +58,16 @@ const char *kiln_config_name(const kiln_config *);
  * value's origin takes the place of the file and line: for checks that need
  * more than one key. Returns KILN_INPUT.
  */
-enum kiln_status kiln_config_fail(const kiln_config *, const char *section, const char *key, struct kiln_error *error,
-                                  const char *format, ...) KILN_PRINTF(5, 6);
+enum kiln_status kiln_config_fail(const kiln_config *, const char *section, const char *key,
+                                  struct kiln_error *error, const char *format, ...)
+    KILN_PRINTF(5, 6);
 
 /* Appends the whole configuration as INI text that kiln_config_load reads back
  * to the same values: every key in section order; with help, each key's range
  * and meaning as a comment above it. */
 void kiln_config_write(const kiln_config *, bool help, struct kiln_text *text);
-/* {"train": {"batch_size": 128, ...}, ...} with typed values: a new jansson
- * object, or NULL when out of memory. */
-struct json_t *kiln_config_json(const kiln_config *);
+/* Writes {"train": {"batch_size": 128, ...}, ...} with typed values as the
+ * member key (NULL: as the value itself). */
+void kiln_config_json(const kiln_config *, struct kiln_json *, const char *key);
 
 #endif

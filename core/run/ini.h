@@ -27,14 +27,15 @@ enum { KILN_INI_MAX_BYTES = 1 << 20, KILN_INI_MAX_LINE = 198, KILN_INI_MAX_NAME 
 /* Receives one key. section is "" before the first section; line counts from
  * 1. The strings live during the call. A status other than KILN_OK, with the
  * complete message in error, ends the reading. */
-typedef enum kiln_status kiln_ini_fn(void *user, const char *section, const char *key, const char *value, int line,
-                                     struct kiln_error *error);
+typedef enum kiln_status kiln_ini_fn(void *user, const char *section, const char *key,
+                                     const char *value, int line, struct kiln_error *error);
 
 /* Reads n bytes of text; name stands for it in messages. */
-enum kiln_status kiln_ini_parse(const char *name, const char *text, size_t n, kiln_ini_fn *, void *user,
-                                struct kiln_error *error);
+enum kiln_status kiln_ini_parse(const char *name, const char *text, size_t n, kiln_ini_fn *,
+                                void *user, struct kiln_error *error);
 /* Reads a regular file; missing, unreadable and too large ones are KILN_INPUT. */
-enum kiln_status kiln_ini_load(const char *path, kiln_ini_fn *, void *user, struct kiln_error *error);
+enum kiln_status kiln_ini_load(const char *path, kiln_ini_fn *, void *user,
+                               struct kiln_error *error);
 
 /* True for 1 to KILN_INI_MAX_NAME of the characters that names may have. */
 bool kiln_ini_name_valid(const char *name);

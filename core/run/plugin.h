@@ -31,8 +31,9 @@ const char *kiln_plugin_path(const kiln_plugin *);
 
 /* Checks a table as kiln_plugin_open does and copies it into *copy, zeroing
  * fields beyond table->size. name is the file's, path stands in messages. */
-enum kiln_status kiln_plugin_check(const struct kiln_model *table, const char *name, const char *path,
-                                   struct kiln_model *copy, struct kiln_error *error);
+enum kiln_status kiln_plugin_check(const struct kiln_model *table, const char *name,
+                                   const char *path, struct kiln_model *copy,
+                                   struct kiln_error *error);
 
 /* A plugin file in the search path. */
 struct kiln_plugin_entry {
@@ -40,11 +41,16 @@ struct kiln_plugin_entry {
 };
 /* All plugins of the search path by name, each name once (first found).
  * *entries is malloc'd, freed by kiln_plugin_list_free. */
-enum kiln_status kiln_plugin_list(const char *plugin_dir, size_t *n, struct kiln_plugin_entry **entries,
-                                  struct kiln_error *error);
+enum kiln_status kiln_plugin_list(const char *plugin_dir, size_t *n,
+                                  struct kiln_plugin_entry **entries, struct kiln_error *error);
 void kiln_plugin_list_free(size_t n, struct kiln_plugin_entry *entries);
-/* Loads the plugin in a child process first, so that one whose constructor
- * crashes or exits is a failure here and not the end of the program. */
-enum kiln_status kiln_plugin_probe(const struct kiln_plugin_entry *, struct kiln_error *error);
+/*
+ * As kiln_plugin_open, for a file that is known. It is loaded in a child
+ * process first, so that a plugin whose constructor crashes, hangs or exits is
+ * a failure here and not the end of the program. The program has no other
+ * threads yet.
+ */
+enum kiln_status kiln_plugin_open_entry(const struct kiln_plugin_entry *, kiln_plugin **plugin,
+                                        struct kiln_error *error);
 
 #endif
