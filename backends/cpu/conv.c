@@ -1,0 +1,61 @@
+/* Convolutions: layouts, and the ways to execute each direction. */
+#include "backends/cpu/conv.h"
+
+struct cpu_conv_axes cpu_conv_feature_axes(enum kiln_layout layout, int64_t c, int64_t h, int64_t w)
+{
+    if (layout == KILN_LAYOUT_NHWC)
+        return (struct cpu_conv_axes){{1, 1}, {c * h * w, 1}, {0, 0}, w * c, c};
+    int64_t block = layout == KILN_LAYOUT_NCHW16C ? 16 : layout == KILN_LAYOUT_NCHW8C ? 8 : 1;
+    return (struct cpu_conv_axes){{1, block}, {c * h * w, block * h * w}, {0, 1}, w * block, block};
+}
+
+struct cpu_conv_axes cpu_conv_weight_axes(enum kiln_layout layout, int64_t o, int64_t i, int64_t kh, int64_t kw)
+{
+    int64_t taps = kh * kw;
+    switch (layout) {
+    case KILN_LAYOUT_NHWC:
+        return (struct cpu_conv_axes){{1, 1}, {taps * i, 1}, {0, 0}, kw * i, i};
+    case KILN_LAYOUT_HWIO:
+        return (struct cpu_conv_axes){{1, 1}, {1, o}, {0, 0}, kw * i * o, i * o};
+    case KILN_LAYOUT_OIHW8I8O:
+        return (struct cpu_conv_axes){{8, 8}, {8 * i * taps, 64 * taps}, {1, 8}, kw * 64, 64};
+    case KILN_LAYOUT_OIHW8O8I:
+        return (struct cpu_conv_axes){{8, 8}, {8 * i * taps, 64 * taps}, {8, 1}, kw * 64, 64};
+    case KILN_LAYOUT_OIHW16I16O:
+        return (struct cpu_conv_axes){{16, 16}, {16 * i * taps, 256 * taps}, {1, 16}, kw * 256, 256};
+    case KILN_LAYOUT_OIHW16O16I:
+        return (struct cpu_conv_axes){{16, 16}, {16 * i * taps, 256 * taps}, {16, 1}, kw * 256, 256};
+    case KILN_LAYOUT_OHWI16O:
+    case KILN_LAYOUT_OHWI32O:
+    case KILN_LAYOUT_OHWI64O: {
+        int64_t block = layout == KILN_LAYOUT_OHWI16O ? 16 : layout == KILN_LAYOUT_OHWI32O ? 32 : 64;
+        return (struct cpu_conv_axes){{block, 1}, {block * taps * i, block}, {1, 0}, kw * i * block, i * block};
+    }
+    default:
+        return (struct cpu_conv_axes){{1, 1}, {i * taps, taps}, {0, 0}, kw, 1};
+    }
+}
+
+bool cpu_conv_is_dense(const struct kiln_step_conv *s)
+{
+    return s->x_layout == KILN_LAYOUT_DENSE && s->weight_layout == KILN_LAYOUT_DENSE &&
+           s->y_layout == KILN_LAYOUT_DENSE;
+}
+
+int64_t cpu_conv_work(const struct kiln_step_conv *s)
+{
+    return s->n * s->o * (s->c / s->conv.groups) * s->kh * s->kw * s->oh * s->ow;
+}
+
+/* Plain code knows every layout; it asks for dense weights. */
+static bool plain_accepts(kiln_device_state *device, const struct kiln_step *step, struct kiln_candidate *candidate)
+{
+    (void)device;
+    const struct kiln_step_conv *s = &step->as.conv;
+    candidate->weight_layout = KILN_LAYOUT_DENSE;
+    return s->x_layout == KILN_LAYOUT_DENSE && s->y_layout == KILN_LAYOUT_DENSE;
+}
+
+CPU_KIND(cpu_conv_kind, {CPU_PLAIN, "plain", plain_accepts, cpu_conv_plain_prepare});
+CPU_KIND(cpu_conv_input_grad_kind, {CPU_PLAIN, "plain", plain_accepts, cpu_conv_plain_prepare});
+CPU_KIND(cpu_conv_weight_grad_kind, {CPU_PLAIN, "plain", plain_accepts, cpu_conv_plain_prepare});
