@@ -87,6 +87,10 @@ struct kiln_phase {
     const char *name;
     const char *group; /* prefix of the names of the parameters it trains, "" = all */
     int repeats;
+    /* Other repeats at steps below warmup_steps and at multiples of
+     * warmup_every (0 = none), counted from 0: how WGAN trains its critic. */
+    int warmup_repeats, warmup_steps, warmup_every;
+    double clamp; /* parameters stay in +- this after each update; 0 = free */
 };
 
 struct kiln_metric {
