@@ -111,10 +111,19 @@ static void fill_ddpm(const struct filler *f)
     }
 }
 
+/* alpha_bar beyond the last timestep */
+static double final_alpha_bar(const struct filler *f)
+{
+    enum alpha_to_one choice = f->options->alpha_to_one;
+    if (choice == ALPHA_TO_ONE_DEFAULT)
+        choice = f->options->kind == SAMPLER_DDIM ? ALPHA_TO_ONE_YES : ALPHA_TO_ONE_NO;
+    return choice == ALPHA_TO_ONE_YES ? 1 : f->schedule->alphas_cumprod[0];
+}
+
 static void fill_ddim(const struct filler *f)
 {
     int n = f->options->steps, stride = f->schedule->n / n;
-    double beyond = f->options->set_alpha_to_one ? 1 : f->schedule->alphas_cumprod[0];
+    double beyond = final_alpha_bar(f);
     timesteps_spaced(f->schedule, f->options, f->t);
     for (int i = 0; i < n; i++) {
         double a = alpha_bar(f, f->t[i], 1), previous = alpha_bar(f, f->t[i] - stride, beyond);
@@ -224,7 +233,7 @@ static void shift_history(const struct filler *f, int i, bool push)
  */
 static void pndm_transfer(const struct filler *f, int i, int base, double t, double previous, const double mix[5])
 {
-    double beyond = f->options->set_alpha_to_one ? 1 : f->schedule->alphas_cumprod[0];
+    double beyond = final_alpha_bar(f);
     double a = alpha_bar(f, t, beyond), b = alpha_bar(f, previous, beyond);
     double c = sqrt(b / a);
     double d = (b - a) / (a * sqrt(1 - b) + sqrt(a * (1 - a) * b));

@@ -38,6 +38,9 @@ int sampler_find(const char *name);
 
 enum prediction_type { PREDICT_EPSILON, PREDICT_SAMPLE, PREDICT_V };
 
+/* default: true for ddim, false for pndm, as in diffusers */
+enum alpha_to_one { ALPHA_TO_ONE_DEFAULT, ALPHA_TO_ONE_YES, ALPHA_TO_ONE_NO };
+
 enum timestep_spacing { SPACING_DEFAULT, SPACING_LINSPACE, SPACING_LEADING, SPACING_TRAILING };
 
 struct sampler_options {
@@ -48,7 +51,7 @@ struct sampler_options {
     int steps_offset;
     double eta;             /* ddim: share of the ancestral noise */
     double noise_scale;     /* factor of all injected noise */
-    bool set_alpha_to_one;  /* ddim (diffusers' default true), pndm (false) */
+    enum alpha_to_one alpha_to_one; /* set_alpha_to_one: ddim, pndm */
     bool variance_large;    /* ddpm: fixed_large instead of fixed_small */
     bool final_sigma_min;   /* final_sigmas_type = sigma_min instead of zero */
     bool karras;            /* use_karras_sigmas: dpmpp_2m, heun, euler */

@@ -85,7 +85,8 @@ static struct sampler_options options_of(const json_t *test)
         .skip_prk_steps = number_of(o, "skip_prk_steps", 0) != 0,
         .round_karras_timesteps = strcmp(text_of(o, "beta_schedule", "linear"), "squaredcos_cap_v2") != 0,
     };
-    options.set_alpha_to_one = number_of(o, "set_alpha_to_one", options.kind == SAMPLER_DDIM) != 0;
+    if (json_object_get(o, "set_alpha_to_one"))
+        options.alpha_to_one = number_of(o, "set_alpha_to_one", 0) ? ALPHA_TO_ONE_YES : ALPHA_TO_ONE_NO;
     return options;
 }
 

@@ -1,0 +1,184 @@
+/* Discrete-time diffusion: options, training loss and figures. */
+#include "models/common/diffusion.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const char section[] = "scheduler";
+
+static bool is(const kiln_config *config, const char *key, const char *value)
+{
+    return !strcmp(kiln_config_string(config, section, key), value);
+}
+
+static enum prediction_type prediction_of(const kiln_config *config)
+{
+    if (is(config, "prediction_type", "sample"))
+        return PREDICT_SAMPLE;
+    return is(config, "prediction_type", "v_prediction") ? PREDICT_V : PREDICT_EPSILON;
+}
+
+static enum timestep_spacing spacing_of(const kiln_config *config)
+{
+    if (is(config, "timestep_spacing", "linspace"))
+        return SPACING_LINSPACE;
+    if (is(config, "timestep_spacing", "leading"))
+        return SPACING_LEADING;
+    return is(config, "timestep_spacing", "trailing") ? SPACING_TRAILING : SPACING_DEFAULT;
+}
+
+enum kiln_status diffusion_init(struct diffusion *d, const kiln_config *config, const struct kiln_data_info *data,
+                                struct kiln_error *error)
+{
+    bool zero_snr = kiln_config_bool(config, section, "rescale_betas_zero_snr");
+    *d = (struct diffusion){.data = *data};
+    d->sampling = (struct sampler_options){
+        .prediction = prediction_of(config),
+        .spacing = spacing_of(config),
+        .steps_offset = (int)kiln_config_int(config, section, "steps_offset"),
+        .alpha_to_one = is(config, "set_alpha_to_one", "true")    ? ALPHA_TO_ONE_YES
+                        : is(config, "set_alpha_to_one", "false") ? ALPHA_TO_ONE_NO
+                                                                  : ALPHA_TO_ONE_DEFAULT,
+        .variance_large = is(config, "variance_type", "fixed_large"),
+        .final_sigma_min = is(config, "final_sigmas_type", "sigma_min"),
+        .karras = kiln_config_bool(config, section, "use_karras_sigmas"),
+        .skip_prk_steps = kiln_config_bool(config, section, "skip_prk_steps"),
+        .round_karras_timesteps = !is(config, "beta_schedule", "squaredcos_cap_v2"),
+    };
+    if (zero_snr && d->sampling.prediction == PREDICT_EPSILON)
+        return kiln_fail(error, KILN_INPUT,
+                         "[scheduler] rescale_betas_zero_snr: noise cannot be predicted from pure noise (set "
+                         "prediction_type = v_prediction)");
+    if (kiln_config_bool(config, section, "clip_sample"))
+        d->clip = kiln_config_float(config, section, "clip_sample_range");
+    if (!strcmp(kiln_config_string(config, "train", "loss_weighting"), "min_snr"))
+        d->snr_gamma = kiln_config_float(config, "train", "snr_gamma");
+    return noise_schedule_init(&d->schedule, kiln_config_string(config, section, "beta_schedule"),
+                               (int)kiln_config_int(config, section, "num_train_timesteps"),
+                               kiln_config_float(config, section, "beta_start"),
+                               kiln_config_float(config, section, "beta_end"), zero_snr, error);
+}
+
+void diffusion_finish(struct diffusion *d)
+{
+    noise_schedule_finish(&d->schedule);
+}
+
+/* --- tables over timesteps ------------------------------------------------- */
+
+/* Loss weight of a timestep with signal-to-noise ratio snr: min-SNR. */
+static double loss_weight(const struct diffusion *d, double alpha_bar)
+{
+    if (!d->snr_gamma)
+        return 1;
+    double snr = alpha_bar / (1 - alpha_bar), capped = fmin(snr, d->snr_gamma);
+    if (d->sampling.prediction == PREDICT_SAMPLE)
+        return capped;
+    return d->sampling.prediction == PREDICT_V ? capped / (snr + 1) : capped / snr;
+}
+
+enum { TABLE_SIGNAL, TABLE_NOISE, TABLE_WEIGHT, TABLE_COLUMNS };
+
+/* Constant [T, 3]: sqrt(abar), sqrt(1 - abar), loss weight. */
+static kiln_node timestep_table(const struct diffusion *d, kiln_graph *g)
+{
+    int n = d->schedule.n;
+    float *table = malloc((size_t)n * TABLE_COLUMNS * sizeof *table);
+    if (!table) {
+        kiln_graph_fail(g, "out of memory");
+        return 0;
+    }
+    for (int t = 0; t < n; t++) {
+        double a = d->schedule.alphas_cumprod[t];
+        table[t * TABLE_COLUMNS + TABLE_SIGNAL] = (float)sqrt(a);
+        table[t * TABLE_COLUMNS + TABLE_NOISE] = (float)sqrt(1 - a);
+        table[t * TABLE_COLUMNS + TABLE_WEIGHT] = (float)loss_weight(d, a);
+    }
+    kiln_node node = kiln_constant(g, KILN_F32, KILN_SHAPE(n, TABLE_COLUMNS), table);
+    free(table);
+    return node;
+}
+
+/* Column of rows [n, columns] as [n, 1, 1, 1]. */
+static kiln_node column(kiln_graph *g, kiln_node rows, int which)
+{
+    int64_t n = kiln_shape(g, rows).d[0];
+    return kiln_reshape(g, kiln_narrow(g, rows, 1, which, 1), KILN_SHAPE(n, 1, 1, 1));
+}
+
+/* What a noisy evaluation of the network has. */
+struct noisy {
+    kiln_node out, target, epsilon_out, epsilon, weight;
+};
+
+/* x_t = signal x + noise epsilon, the network's output and its target. */
+static struct noisy evaluate_at(const struct diffusion *d, kiln_graph *g, const struct kiln_batch *batch,
+                                kiln_node label, kiln_node t, diffusion_network_fn *network, void *user)
+{
+    kiln_node rows = kiln_gather_rows(g, timestep_table(d, g), t);
+    kiln_node signal = column(g, rows, TABLE_SIGNAL), noise = column(g, rows, TABLE_NOISE);
+    kiln_node x = kiln_add_scalar(g, kiln_mul_scalar(g, batch->x, 2), -1);
+    struct kiln_rng rng = {.kind = KILN_RNG_NORMAL, .stream = STREAM_NOISE};
+    kiln_node epsilon = kiln_random(g, kiln_shape(g, x), rng);
+    kiln_node x_t = kiln_add(g, kiln_mul(g, signal, x), kiln_mul(g, noise, epsilon));
+    kiln_node out = network(user, g, x_t, kiln_cast(g, t, KILN_F32), label, batch->training);
+    struct noisy result = {.out = out, .epsilon = epsilon, .weight = column(g, rows, TABLE_WEIGHT)};
+    switch (d->sampling.prediction) {
+    case PREDICT_EPSILON:
+        result.target = epsilon;
+        result.epsilon_out = out;
+        break;
+    case PREDICT_SAMPLE:
+        result.target = x;
+        result.epsilon_out = kiln_div(g, kiln_sub(g, x_t, kiln_mul(g, signal, out)), noise);
+        break;
+    case PREDICT_V:
+        result.target = kiln_sub(g, kiln_mul(g, signal, epsilon), kiln_mul(g, noise, x));
+        result.epsilon_out = kiln_add(g, kiln_mul(g, signal, out), kiln_mul(g, noise, x_t));
+        break;
+    }
+    return result;
+}
+
+kiln_node diffusion_loss(const struct diffusion *d, kiln_graph *g, const struct kiln_batch *batch, kiln_node label,
+                         diffusion_network_fn *network, void *user)
+{
+    struct kiln_rng rng = {.kind = KILN_RNG_INTEGER, .stream = STREAM_TIMESTEP, .bound = (uint32_t)d->schedule.n};
+    kiln_node t = kiln_random(g, KILN_SHAPE(batch->size), rng);
+    struct noisy at = evaluate_at(d, g, batch, label, t, network, user);
+    kiln_graph_label(g, "loss");
+    kiln_node error = kiln_square(g, kiln_sub(g, at.out, at.target));
+    if (d->snr_gamma)
+        error = kiln_mul(g, error, at.weight);
+    return kiln_mean_all(g, error);
+}
+
+static kiln_node epsilon_error(const struct diffusion *d, kiln_graph *g, const struct kiln_batch *batch,
+                               kiln_node label, kiln_node t, diffusion_network_fn *network, void *user)
+{
+    struct noisy at = evaluate_at(d, g, batch, label, t, network, user);
+    double pixels = (double)(d->data.channels * d->data.height * d->data.width);
+    kiln_node error = kiln_square(g, kiln_sub(g, at.epsilon_out, at.epsilon));
+    return kiln_mul_scalar(g, kiln_sum_per_sample(g, error), 1 / pixels);
+}
+
+void diffusion_figures(const struct diffusion *d, kiln_graph *g, const struct kiln_batch *batch, kiln_node label,
+                       diffusion_network_fn *network, void *user, struct kiln_figures *figures)
+{
+    static const char *const names[] = {"epsilon_error_t05", "epsilon_error_t15", "epsilon_error_t25",
+                                        "epsilon_error_t35", "epsilon_error_t45", "epsilon_error_t55",
+                                        "epsilon_error_t65", "epsilon_error_t75", "epsilon_error_t85",
+                                        "epsilon_error_t95"};
+    struct kiln_rng rng = {.kind = KILN_RNG_INTEGER, .stream = STREAM_TIMESTEP, .bound = (uint32_t)d->schedule.n};
+    kiln_node t = kiln_random(g, KILN_SHAPE(batch->size), rng);
+    figures->figures[figures->n++] =
+        (struct kiln_metric){"epsilon_error", epsilon_error(d, g, batch, label, t, network, user)};
+    for (int i = 0; i < 10; i++) {
+        double middle = d->schedule.n * (i + 0.5) / 10;
+        kiln_node at = kiln_cast(g, kiln_full(g, KILN_SHAPE(batch->size), floor(middle)), KILN_I32);
+        figures->figures[figures->n++] =
+            (struct kiln_metric){names[i], epsilon_error(d, g, batch, label, at, network, user)};
+    }
+}

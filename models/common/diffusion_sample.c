@@ -1,0 +1,136 @@
+/* Sampling a diffusion model: one graph step driven by a sampler's table. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "models/common/diffusion.h"
+
+const char *const diffusion_samplers[] = {
+    "ddim", "ddpm", "dpmpp_2m", "heun", "euler", "euler_ancestral", "pndm", NULL,
+};
+
+enum { DEFAULT_STEPS = 50 };
+
+static enum kiln_status make_table(const struct diffusion *d, const struct kiln_sample_request *request,
+                                   struct sampler_table *table, struct kiln_error *error)
+{
+    const char *name = *request->sampler ? request->sampler : diffusion_samplers[0];
+    int kind = sampler_find(name);
+    if (kind < 0)
+        return kiln_fail(error, KILN_INPUT, "[sample] sampler: '%s' is not a diffusion sampler", name);
+    struct sampler_options options = d->sampling;
+    options.kind = (enum sampler_kind)kind;
+    options.eta = request->eta;
+    options.noise_scale = request->noise_scale;
+    options.steps = request->steps;
+    if (!options.steps)
+        options.steps = kind == SAMPLER_DDPM || d->schedule.n < DEFAULT_STEPS ? d->schedule.n : DEFAULT_STEPS;
+    return sampler_table_init(table, &d->schedule, &options, error);
+}
+
+enum kiln_status diffusion_sample_plan(const struct diffusion *d, const struct kiln_sample_request *request,
+                                       struct kiln_sample_plan *plan, struct kiln_error *error)
+{
+    struct sampler_table table;
+    enum kiln_status status = make_table(d, request, &table, error);
+    if (status)
+        return status;
+    struct kiln_shape shape = KILN_SHAPE(request->batch, d->data.channels, d->data.height, d->data.width);
+    *plan = (struct kiln_sample_plan){
+        .noise = shape,
+        .n_carried = 1 + table.n_history,
+        .n_iterations = table.n_rows,
+        .n_coefficients = table.row_words,
+        .coefficients = table.rows, /* now the caller's */
+    };
+    for (int k = 0; k < plan->n_carried; k++)
+        plan->carried[k] = shape;
+    return KILN_OK;
+}
+
+void diffusion_sample_start(const struct diffusion *d, kiln_graph *g, const struct kiln_sample_request *request,
+                            kiln_node noise, kiln_node *carried)
+{
+    struct sampler_table table;
+    struct kiln_error error;
+    if (make_table(d, request, &table, &error)) {
+        kiln_graph_fail(g, "%s", error.text);
+        return;
+    }
+    carried[0] = kiln_mul_scalar(g, noise, table.init_scale);
+    for (int k = 0; k < table.n_history; k++)
+        carried[1 + k] = kiln_full(g, kiln_shape(g, noise), 0);
+    sampler_table_finish(&table);
+}
+
+static kiln_node word(kiln_graph *g, kiln_node row, int index)
+{
+    return kiln_reshape(g, kiln_narrow(g, row, 0, index, 1), KILN_SHAPE(1, 1, 1, 1));
+}
+
+/* a x + b out with the row's words a and b */
+static kiln_node combine(kiln_graph *g, kiln_node row, int a, kiln_node x, int b, kiln_node out)
+{
+    return kiln_add(g, kiln_mul(g, word(g, row, a), x), kiln_mul(g, word(g, row, b), out));
+}
+
+/* True if any iteration uses the word. */
+static bool used(const struct sampler_table *table, int index)
+{
+    for (int i = 0; i < table->n_rows; i++)
+        if (table->rows[(size_t)i * table->row_words + index] != 0)
+            return true;
+    return false;
+}
+
+static kiln_node next_value(const struct sampler_table *table, kiln_graph *g, int k, kiln_node row,
+                            const kiln_node *sources)
+{
+    kiln_node sum = 0;
+    for (int s = 0; s < SOURCE_H + table->n_history; s++) {
+        int index = sampler_row_index(table, k, s);
+        if (!used(table, index))
+            continue;
+        kiln_node term = kiln_mul(g, word(g, row, index), sources[s]);
+        sum = sum ? kiln_add(g, sum, term) : term;
+    }
+    return sum ? sum : kiln_full(g, kiln_shape(g, sources[SOURCE_X]), 0);
+}
+
+void diffusion_sample_step(const struct diffusion *d, kiln_graph *g, const struct kiln_sample_request *request,
+                           const kiln_node *carried, kiln_node row, kiln_node label, diffusion_network_fn *network,
+                           void *user, kiln_node *next)
+{
+    struct sampler_table table;
+    struct kiln_error error;
+    if (make_table(d, request, &table, &error)) {
+        kiln_graph_fail(g, "%s", error.text);
+        return;
+    }
+    kiln_node x = carried[0];
+    kiln_node t = kiln_expand(g, kiln_reshape(g, word(g, row, ROW_T), KILN_SHAPE(1)), KILN_SHAPE(request->batch));
+    kiln_node out = network(user, g, kiln_mul(g, x, word(g, row, ROW_IN_SCALE)), t, label, false);
+    kiln_graph_label(g, "sampler");
+    kiln_node x0 = combine(g, row, ROW_X0_X, x, ROW_X0_OUT, out);
+    const char *name = *request->sampler ? request->sampler : diffusion_samplers[0];
+    if (d->clip > 0 && (!strcmp(name, "ddpm") || !strcmp(name, "ddim")))
+        x0 = kiln_clamp(g, x0, -d->clip, d->clip);
+    struct kiln_rng rng = {.kind = KILN_RNG_NORMAL, .stream = STREAM_SAMPLER};
+    kiln_node sources[SOURCE_H + SAMPLER_MAX_HISTORY] = {
+        [SOURCE_X] = x,
+        [SOURCE_X0] = x0,
+        [SOURCE_E] = combine(g, row, ROW_E_X, x, ROW_E_OUT, out),
+        [SOURCE_Z] = kiln_random(g, kiln_shape(g, x), rng),
+    };
+    for (int k = 0; k < table.n_history; k++)
+        sources[SOURCE_H + k] = carried[1 + k];
+    for (int k = 0; k <= table.n_history; k++)
+        next[k] = next_value(&table, g, k, row, sources);
+    kiln_graph_label(g, "");
+    sampler_table_finish(&table);
+}
+
+kiln_node diffusion_sample_finish(const struct diffusion *d, kiln_graph *g, const kiln_node *carried)
+{
+    (void)d;
+    return kiln_add_scalar(g, kiln_mul_scalar(g, carried[0], 0.5), 0.5);
+}
