@@ -14,7 +14,7 @@ void kiln_log_receiver(kiln_log_fn *function, void *user)
     receiver_user = user;
 }
 
-void kiln_log(enum kiln_log_level level, const char *format, ...)
+void kiln_log_line(enum kiln_log_level level, const char *format, ...)
 {
     if (!receiver)
         return;

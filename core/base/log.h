@@ -21,6 +21,6 @@ typedef void kiln_log_fn(void *user, enum kiln_log_level, const char *line);
 
 /* NULL removes the receiver. */
 void kiln_log_receiver(kiln_log_fn *, void *user);
-void kiln_log(enum kiln_log_level, const char *format, ...) KILN_PRINTF(2, 3);
+void kiln_log_line(enum kiln_log_level, const char *format, ...) KILN_PRINTF(2, 3);
 
 #endif
