@@ -119,7 +119,9 @@ static struct noisy evaluate_at(const struct diffusion *d, kiln_graph *g, const 
 {
     kiln_node rows = kiln_gather_rows(g, timestep_table(d, g), t);
     kiln_node signal = column(g, rows, TABLE_SIGNAL), noise = column(g, rows, TABLE_NOISE);
-    kiln_node x = kiln_add_scalar(g, kiln_mul_scalar(g, batch->x, 2), -1);
+    kiln_node x = batch->x;
+    if (!d->unit_range)
+        x = kiln_add_scalar(g, kiln_mul_scalar(g, x, 2), -1);
     struct kiln_rng rng = {.kind = KILN_RNG_NORMAL, .stream = STREAM_NOISE};
     kiln_node epsilon = kiln_random(g, kiln_shape(g, x), rng);
     kiln_node x_t = kiln_add(g, kiln_mul(g, signal, x), kiln_mul(g, noise, epsilon));
@@ -142,11 +144,21 @@ static struct noisy evaluate_at(const struct diffusion *d, kiln_graph *g, const 
     return result;
 }
 
+/* i32 [n], uniform over the trained timesteps */
+static kiln_node random_timesteps(const struct diffusion *d, kiln_graph *g, int64_t n)
+{
+    uint32_t count = (uint32_t)(d->schedule.n - d->first_timestep);
+    struct kiln_rng rng = {.kind = KILN_RNG_INTEGER, .stream = STREAM_TIMESTEP, .bound = count};
+    kiln_node t = kiln_random(g, KILN_SHAPE(n), rng);
+    if (!d->first_timestep)
+        return t;
+    return kiln_add(g, t, kiln_constant(g, KILN_I32, KILN_SHAPE(1), (const int32_t[]){d->first_timestep}));
+}
+
 kiln_node diffusion_loss(const struct diffusion *d, kiln_graph *g, const struct kiln_batch *batch, kiln_node label,
                          diffusion_network_fn *network, void *user)
 {
-    struct kiln_rng rng = {.kind = KILN_RNG_INTEGER, .stream = STREAM_TIMESTEP, .bound = (uint32_t)d->schedule.n};
-    kiln_node t = kiln_random(g, KILN_SHAPE(batch->size), rng);
+    kiln_node t = random_timesteps(d, g, batch->size);
     struct noisy at = evaluate_at(d, g, batch, label, t, network, user);
     kiln_graph_label(g, "loss");
     kiln_node error = kiln_square(g, kiln_sub(g, at.out, at.target));
@@ -171,8 +183,7 @@ void diffusion_figures(const struct diffusion *d, kiln_graph *g, const struct ki
                                         "epsilon_error_t35", "epsilon_error_t45", "epsilon_error_t55",
                                         "epsilon_error_t65", "epsilon_error_t75", "epsilon_error_t85",
                                         "epsilon_error_t95"};
-    struct kiln_rng rng = {.kind = KILN_RNG_INTEGER, .stream = STREAM_TIMESTEP, .bound = (uint32_t)d->schedule.n};
-    kiln_node t = kiln_random(g, KILN_SHAPE(batch->size), rng);
+    kiln_node t = random_timesteps(d, g, batch->size);
     figures->figures[figures->n++] =
         (struct kiln_metric){"epsilon_error", epsilon_error(d, g, batch, label, t, network, user)};
     for (int i = 0; i < 10; i++) {

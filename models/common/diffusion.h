@@ -21,6 +21,8 @@ struct diffusion {
     struct sampler_options sampling; /* kind, steps, eta and noise_scale by request */
     double clip;                     /* largest |x0| when sampling, 0 = unclipped */
     double snr_gamma;                /* min-SNR weighting, 0 = simple loss */
+    bool unit_range;                 /* the network sees pictures in 0..1, not -1..1 */
+    int first_timestep;              /* the smallest one trained: 0, or 1 */
     struct kiln_data_info data;
 };
 

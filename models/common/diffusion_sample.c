@@ -131,6 +131,7 @@ void diffusion_sample_step(const struct diffusion *d, kiln_graph *g, const struc
 
 kiln_node diffusion_sample_finish(const struct diffusion *d, kiln_graph *g, const kiln_node *carried)
 {
-    (void)d;
+    if (d->unit_range)
+        return carried[0];
     return kiln_add_scalar(g, kiln_mul_scalar(g, carried[0], 0.5), 0.5);
 }

@@ -95,29 +95,31 @@ static double alpha_bar(const struct filler *f, double t, double beyond)
     return t >= 0 ? f->schedule->alphas_cumprod[(int)t] : beyond;
 }
 
-static void fill_ddpm(const struct filler *f)
-{
-    int n = f->options->steps;
-    timesteps_spaced(f->schedule, f->options, f->t);
-    for (int i = 0; i < n; i++) {
-        double a = alpha_bar(f, f->t[i], 1), previous = i + 1 < n ? alpha_bar(f, f->t[i + 1], 1) : 1;
-        double alpha = a / previous, beta = 1 - alpha;
-        double variance = f->options->variance_large ? beta : fmax((1 - previous) / (1 - a) * beta, 1e-20);
-        head_vp(f, i, f->t[i], sqrt(a), sqrt(1 - a));
-        set(f, i, 0, SOURCE_X0, sqrt(previous) * beta / (1 - a));
-        set(f, i, 0, SOURCE_X, sqrt(alpha) * (1 - previous) / (1 - a));
-        if (f->t[i] > 0)
-            set(f, i, 0, SOURCE_Z, f->options->noise_scale * sqrt(variance));
-    }
-}
-
 /* alpha_bar beyond the last timestep */
 static double final_alpha_bar(const struct filler *f)
 {
     enum alpha_to_one choice = f->options->alpha_to_one;
     if (choice == ALPHA_TO_ONE_DEFAULT)
-        choice = f->options->kind == SAMPLER_DDIM ? ALPHA_TO_ONE_YES : ALPHA_TO_ONE_NO;
+        choice = f->options->kind == SAMPLER_PNDM ? ALPHA_TO_ONE_NO : ALPHA_TO_ONE_YES;
     return choice == ALPHA_TO_ONE_YES ? 1 : f->schedule->alphas_cumprod[0];
+}
+
+static void fill_ddpm(const struct filler *f)
+{
+    int n = f->options->steps;
+    double final = final_alpha_bar(f);
+    timesteps_spaced(f->schedule, f->options, f->t);
+    for (int i = 0; i < n; i++) {
+        double a = alpha_bar(f, f->t[i], 1), previous = i + 1 < n ? alpha_bar(f, f->t[i + 1], 1) : final;
+        double alpha = a / previous, beta = 1 - alpha;
+        double variance = f->options->variance_large ? beta : fmax((1 - previous) / (1 - a) * beta, 1e-20);
+        head_vp(f, i, f->t[i], sqrt(a), sqrt(1 - a));
+        set(f, i, 0, SOURCE_X0, sqrt(previous) * beta / (1 - a));
+        set(f, i, 0, SOURCE_X, sqrt(alpha) * (1 - previous) / (1 - a));
+        bool last = i == n - 1 && final != 1;
+        if (f->t[i] > 0 && !last)
+            set(f, i, 0, SOURCE_Z, f->options->noise_scale * sqrt(variance));
+    }
 }
 
 static void fill_ddim(const struct filler *f)

@@ -38,7 +38,8 @@ int sampler_find(const char *name);
 
 enum prediction_type { PREDICT_EPSILON, PREDICT_SAMPLE, PREDICT_V };
 
-/* default: true for ddim, false for pndm, as in diffusers */
+/* default: false for pndm, else true, as in diffusers (whose ddpm has no such
+ * choice: false there means that alpha_bar ends at entry 0, without noise) */
 enum alpha_to_one { ALPHA_TO_ONE_DEFAULT, ALPHA_TO_ONE_YES, ALPHA_TO_ONE_NO };
 
 enum timestep_spacing { SPACING_DEFAULT, SPACING_LINSPACE, SPACING_LEADING, SPACING_TRAILING };
@@ -51,7 +52,7 @@ struct sampler_options {
     int steps_offset;
     double eta;             /* ddim: share of the ancestral noise */
     double noise_scale;     /* factor of all injected noise */
-    enum alpha_to_one alpha_to_one; /* set_alpha_to_one: ddim, pndm */
+    enum alpha_to_one alpha_to_one; /* set_alpha_to_one: ddpm, ddim, pndm */
     bool variance_large;    /* ddpm: fixed_large instead of fixed_small */
     bool final_sigma_min;   /* final_sigmas_type = sigma_min instead of zero */
     bool karras;            /* use_karras_sigmas: dpmpp_2m, heun, euler */
