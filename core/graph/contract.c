@@ -80,10 +80,9 @@ static bool shapes_agree(kiln_graph *graph, enum kiln_op op, const kiln_node *op
             return false;
         }
         if (extent != y->d[2 + axis]) {
-            kiln_graph_reject(graph, op, 2, operands,
-                              "%s: %lld pixels give %lld, not %lld", axis ? "width" : "height",
-                              (long long)x->d[2 + axis], (long long)extent,
-                              (long long)y->d[2 + axis]);
+            kiln_graph_reject(graph, op, 2, operands, "%s: %lld pixels give %lld, not %lld",
+                              axis ? "width" : "height", (long long)x->d[2 + axis],
+                              (long long)extent, (long long)y->d[2 + axis]);
             return false;
         }
     }
@@ -141,7 +140,8 @@ kiln_node kiln_conv_input_grad(kiln_graph *graph, kiln_node d_y, kiln_node weigh
     int64_t channels = conv.groups >= 1 ? sw->d[1] * conv.groups : 0;
     x.d[1] = channels;
     if (h < 1 || w < 1)
-        return kiln_graph_reject(graph, op, 2, operands, "size %lld x %lld", (long long)h, (long long)w);
+        return kiln_graph_reject(graph, op, 2, operands, "size %lld x %lld", (long long)h,
+                                 (long long)w);
     if (!shapes_agree(graph, op, operands, &conv, &x, sw, sy))
         return 0;
     return append_conv(graph, op, operands, &conv, &x);

@@ -107,7 +107,8 @@ kiln_node kiln_optimizer_update(kiln_graph *graph, int n, const kiln_node *state
     struct kiln_shape words = KILN_SHAPE(KILN_HYPER_WORDS);
     if (kiln_graph_at(graph, hyper)->dtype != KILN_F32 ||
         !kiln_shape_equal(&kiln_graph_at(graph, hyper)->shape, &words)) {
-        kiln_graph_reject(graph, op, n_operands, operands, "hyper must be f32 [%d]", KILN_HYPER_WORDS);
+        kiln_graph_reject(graph, op, n_operands, operands, "hyper must be f32 [%d]",
+                          KILN_HYPER_WORDS);
         goto out;
     }
     kiln_node effect = (kiln_node)graph->n + 1; /* the id the node will get */

@@ -141,7 +141,8 @@ kiln_node kiln_graph_append(kiln_graph *graph, const struct kiln_record *record,
         if (record->shape.n < 0 || record->shape.n > KILN_MAX_DIMS)
             return kiln_graph_reject(graph, record->op, n, operands, "rank %d is not in 0 .. %d",
                                      record->shape.n, KILN_MAX_DIMS);
-        return kiln_graph_reject(graph, record->op, n, operands, "the result %s is empty or too large",
+        return kiln_graph_reject(graph, record->op, n, operands,
+                                 "the result %s is empty or too large",
                                  kiln_shape_text(&record->shape, shape, sizeof shape));
     }
     kiln_node *copy = KILN_ARENA_NEW(graph->arena, kiln_node, (size_t)n);
@@ -204,6 +205,13 @@ void kiln_graph_label(kiln_graph *graph, const char *label)
         graph->label = copy;
     else
         kiln_graph_no_memory(graph);
+}
+
+const char *kiln_graph_enter(kiln_graph *graph, const char *name)
+{
+    const char *old = graph->label;
+    kiln_graph_label(graph, name);
+    return old;
 }
 
 /* --- results ----------------------------------------------------------------- */

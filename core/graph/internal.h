@@ -33,7 +33,7 @@ struct kiln_graph_result {
 /* A state of the graph, with the effect on it. */
 struct kiln_graph_state {
     kiln_node node;
-    kiln_node effect;  /* ASSIGN or UPDATE, 0 = none */
+    kiln_node effect; /* ASSIGN or UPDATE, 0 = none */
 };
 
 struct kiln_graph {
@@ -61,17 +61,22 @@ static inline const struct kiln_record *kiln_graph_at(const kiln_graph *graph, k
 bool kiln_graph_ready(kiln_graph *, enum kiln_op, int n, const kiln_node *operands);
 /* Sets the sticky error "OP of DTYPE [SHAPE] and ...: message (in LABEL)" and
  * returns 0. */
-kiln_node kiln_graph_reject(kiln_graph *, enum kiln_op, int n, const kiln_node *operands, const char *format, ...)
-    KILN_PRINTF(5, 6);
+kiln_node kiln_graph_reject(kiln_graph *, enum kiln_op, int n, const kiln_node *operands,
+                            const char *format, ...) KILN_PRINTF(5, 6);
 /* Rejects unless all operands are f32. */
 bool kiln_graph_all_f32(kiln_graph *, enum kiln_op, int n, const kiln_node *operands);
 /* Makes the graph fail for want of memory and returns 0. */
 kiln_node kiln_graph_no_memory(kiln_graph *);
 /* Appends a copy of the record with these operands; name is set to the label
  * if it is NULL. Rejects a shape that is empty or too large. */
-kiln_node kiln_graph_append(kiln_graph *, const struct kiln_record *, int n, const kiln_node *operands);
+kiln_node kiln_graph_append(kiln_graph *, const struct kiln_record *, int n,
+                            const kiln_node *operands);
 /* Sets the label to text that outlives the graph and returns the old one. */
 const char *kiln_graph_swap_label(kiln_graph *, const char *label);
+
+/* Starts a module: its name becomes the label. Returns the old label, which
+ * kiln_graph_swap_label restores at the module's end. */
+const char *kiln_graph_enter(kiln_graph *, const char *name);
 
 /* The graph's entry for a STATE node, NULL if node is none. */
 struct kiln_graph_state *kiln_graph_find_state(kiln_graph *, kiln_node node);

@@ -11,7 +11,8 @@ static kiln_node reduce(kiln_graph *graph, enum kiln_op op, kiln_node x, uint32_
     record.shape = kiln_graph_at(graph, x)->shape;
     record.params.axes = axes;
     if (axes >> record.shape.n)
-        return kiln_graph_reject(graph, op, 1, &x, "axes 0x%x lie outside the operand", (unsigned)axes);
+        return kiln_graph_reject(graph, op, 1, &x, "axes 0x%x lie outside the operand",
+                                 (unsigned)axes);
     for (int axis = 0; axis < record.shape.n; axis++)
         if (axes >> axis & 1)
             record.shape.d[axis] = 1;
@@ -81,7 +82,8 @@ kiln_node kiln_permute(kiln_graph *graph, kiln_node x, const int *permutation)
     for (int axis = 0; axis < record.shape.n; axis++) {
         int from = permutation[axis];
         if (from < 0 || from >= record.shape.n || (seen >> from & 1))
-            return kiln_graph_reject(graph, KILN_OP_PERMUTE, 1, &x, "not a permutation of its axes");
+            return kiln_graph_reject(graph, KILN_OP_PERMUTE, 1, &x,
+                                     "not a permutation of its axes");
         seen |= 1u << from;
         moved |= from != axis;
         record.params.permutation[axis] = from;
@@ -98,7 +100,8 @@ kiln_node kiln_slice(kiln_graph *graph, kiln_node x, const int64_t *start, struc
     const struct kiln_record *operand = kiln_graph_at(graph, x);
     struct kiln_record record = {.op = KILN_OP_SLICE, .dtype = operand->dtype, .shape = size};
     if (size.n != operand->shape.n)
-        return kiln_graph_reject(graph, KILN_OP_SLICE, 1, &x, "the slice has another rank (%d)", size.n);
+        return kiln_graph_reject(graph, KILN_OP_SLICE, 1, &x, "the slice has another rank (%d)",
+                                 size.n);
     for (int axis = 0; axis < size.n; axis++) {
         int64_t extent = operand->shape.d[axis], n = size.d[axis], first = start[axis];
         int64_t by = step[axis];
@@ -126,16 +129,17 @@ kiln_node kiln_pad(kiln_graph *graph, kiln_node x, const int64_t *before, const 
     if (!kiln_graph_ready(graph, KILN_OP_PAD, 1, &x))
         return 0;
     const struct kiln_record *operand = kiln_graph_at(graph, x);
-    struct kiln_record record = {.op = KILN_OP_PAD, .dtype = operand->dtype,
-                                 .shape = operand->shape};
+    struct kiln_record record = {
+        .op = KILN_OP_PAD, .dtype = operand->dtype, .shape = operand->shape};
     if (operand->dtype != KILN_F32 && operand->dtype != KILN_I32)
         return kiln_graph_reject(graph, KILN_OP_PAD, 1, &x, "must be f32 or i32 (cast it)");
     bool padded = false;
     for (int axis = 0; axis < record.shape.n; axis++) {
         int64_t low = before[axis], high = after[axis];
         if (low < 0 || high < 0 || low >> LIMIT_BITS || high >> LIMIT_BITS)
-            return kiln_graph_reject(graph, KILN_OP_PAD, 1, &x, "axis %d: cannot pad by %lld and %lld",
-                                     axis, (long long)low, (long long)high);
+            return kiln_graph_reject(graph, KILN_OP_PAD, 1, &x,
+                                     "axis %d: cannot pad by %lld and %lld", axis, (long long)low,
+                                     (long long)high);
         record.params.pad.before[axis] = low;
         record.params.pad.after[axis] = high;
         record.shape.d[axis] += low + high;

@@ -42,9 +42,8 @@ kiln_node kiln_input(kiln_graph *graph, const char *name, enum kiln_dtype dtype,
     }
     struct kiln_record record = {.op = KILN_OP_INPUT, .dtype = dtype, .shape = shape};
     record.name = kiln_arena_strdup(graph->arena, name);
-    if (!record.name ||
-        !kiln_array_grow(&graph->inputs, &graph->inputs_capacity, graph->n_inputs,
-                         sizeof *graph->inputs))
+    if (!record.name || !kiln_array_grow(&graph->inputs, &graph->inputs_capacity, graph->n_inputs,
+                                         sizeof *graph->inputs))
         return kiln_graph_no_memory(graph);
     kiln_node node = kiln_graph_append(graph, &record, 0, NULL);
     if (node)
@@ -58,7 +57,8 @@ kiln_node kiln_state(kiln_graph *graph, const struct kiln_state *state)
         return 0;
     if (!state->name || !state->name[0] ||
         (state->dtype != KILN_F32 && (state->dtype != KILN_I32 || state->trainable))) {
-        kiln_graph_fail(graph, "state \"%s\": needs a name and a dtype f32, or i32 if not trainable",
+        kiln_graph_fail(graph,
+                        "state \"%s\": needs a name and a dtype f32, or i32 if not trainable",
                         state->name ? state->name : "");
         return 0;
     }
@@ -83,8 +83,11 @@ kiln_node kiln_state(kiln_graph *graph, const struct kiln_state *state)
         return kiln_graph_no_memory(graph);
     *copy = *state;
     copy->name = name;
-    struct kiln_record record = {.op = KILN_OP_STATE, .dtype = state->dtype,
-                                 .shape = state->shape, .name = name, .state = copy};
+    struct kiln_record record = {.op = KILN_OP_STATE,
+                                 .dtype = state->dtype,
+                                 .shape = state->shape,
+                                 .name = name,
+                                 .state = copy};
     kiln_node node = kiln_graph_append(graph, &record, 0, NULL);
     if (node)
         graph->states[graph->n_states++] = (struct kiln_graph_state){.node = node};
@@ -116,8 +119,7 @@ kiln_node kiln_constant(kiln_graph *graph, enum kiln_dtype dtype, struct kiln_sh
     if (!copy)
         return kiln_graph_no_memory(graph);
     memcpy(copy, data, (size_t)count * kiln_dtype_bytes(dtype));
-    struct kiln_record record = {.op = KILN_OP_CONST, .dtype = dtype, .shape = shape,
-                                 .data = copy};
+    struct kiln_record record = {.op = KILN_OP_CONST, .dtype = dtype, .shape = shape, .data = copy};
     return kiln_graph_append(graph, &record, 0, NULL);
 }
 
@@ -126,7 +128,8 @@ kiln_node kiln_random(kiln_graph *graph, struct kiln_shape shape, struct kiln_rn
     if (graph->status)
         return 0;
     if ((unsigned)rng.kind > KILN_RNG_INTEGER || (rng.kind == KILN_RNG_INTEGER && !rng.bound))
-        return kiln_graph_reject(graph, KILN_OP_RNG, 0, NULL, "unknown kind, or an integer bound of 0");
+        return kiln_graph_reject(graph, KILN_OP_RNG, 0, NULL,
+                                 "unknown kind, or an integer bound of 0");
     kiln_node key = kiln_input(graph, "rng", KILN_I32, KILN_SHAPE(KILN_RNG_KEY_WORDS));
     struct kiln_record record = {.op = KILN_OP_RNG, .shape = shape};
     record.dtype = rng.kind == KILN_RNG_INTEGER ? KILN_I32 : KILN_F32;

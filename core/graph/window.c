@@ -130,10 +130,9 @@ kiln_node kiln_resample(kiln_graph *graph, kiln_node x, struct kiln_resample res
         record.shape.d[2 + axis] = to[axis];
     }
     if (!fits)
-        return kiln_graph_reject(graph, op, 1, &x,
-                                 "cannot be resampled as %lldx%lld to %lldx%lld%s",
-                                 (long long)resample.in[0], (long long)resample.in[1],
-                                 (long long)resample.out[0], (long long)resample.out[1],
-                                 resample.adjoint ? " (adjoint)" : "");
+        return kiln_graph_reject(
+            graph, op, 1, &x, "cannot be resampled as %lldx%lld to %lldx%lld%s",
+            (long long)resample.in[0], (long long)resample.in[1], (long long)resample.out[0],
+            (long long)resample.out[1], resample.adjoint ? " (adjoint)" : "");
     return kiln_graph_append(graph, &record, 1, &x);
 }

@@ -143,7 +143,8 @@ static void impossible_shapes_are_refused(void **unused)
     assert_failed(&g, "expand of f32 [1]: rank 1000 is not in 0 .. 6");
     x = f32(g, "x", KILN_SHAPE(1 << 23));
     kiln_expand(g, x, KILN_SHAPE((int64_t)1 << 40, 1 << 23));
-    assert_failed(&g, "expand of f32 [8388608]: the result [1099511627776, 8388608] is empty or too large");
+    assert_failed(
+        &g, "expand of f32 [8388608]: the result [1099511627776, 8388608] is empty or too large");
     x = f32(g, "x", KILN_SHAPE(2));
     kiln_pad(g, x, (int64_t[]){INT64_MAX}, (int64_t[]){1}, 0);
     assert_failed(&g, "pad of f32 [2]: axis 0: cannot pad by 9223372036854775807 and 1");
@@ -171,7 +172,8 @@ static void movement_shapes(void **unused)
     assert_failed(&g, "slice of f32 [4, 5, 6]: axis 0: 5 elements from 3 by -1 do not fit");
     x = f32(g, "x", KILN_SHAPE(4));
     kiln_slice(g, x, (int64_t[]){0}, KILN_SHAPE(2), (int64_t[]){INT64_MAX});
-    assert_failed(&g, "slice of f32 [4]: axis 0: 2 elements from 0 by 9223372036854775807 do not fit");
+    assert_failed(&g,
+                  "slice of f32 [4]: axis 0: 2 elements from 0 by 9223372036854775807 do not fit");
     x = f32(g, "x", KILN_SHAPE(4));
     kiln_slice(g, x, (int64_t[]){0}, KILN_SHAPE(1), (int64_t[]){0});
     assert_failed(&g, "slice of f32 [4]: axis 0: 1 elements from 0 by 0 do not fit");
@@ -190,7 +192,8 @@ static void contraction_shapes(void **unused)
     kiln_graph *g = kiln_graph_create();
     kiln_node a = f32(g, "a", KILN_SHAPE(2, 3, 4)), b = f32(g, "b", KILN_SHAPE(2, 5, 3));
     assert_shape(g, kiln_matmul(g, a, b, true, true), KILN_SHAPE(2, 4, 5));
-    struct kiln_conv conv = {.stride = {2, 1}, .dilation = {1, 2}, .pad = {1, 0, 2, 3}, .groups = 2};
+    struct kiln_conv conv = {
+        .stride = {2, 1}, .dilation = {1, 2}, .pad = {1, 0, 2, 3}, .groups = 2};
     kiln_node x = f32(g, "x", KILN_SHAPE(2, 4, 8, 7)), w = f32(g, "w", KILN_SHAPE(6, 2, 3, 2));
     kiln_node y = kiln_conv(g, x, w, conv);
     assert_shape(g, y, KILN_SHAPE(2, 6, 4, 10));
