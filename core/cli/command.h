@@ -30,29 +30,30 @@ struct kiln_cli_option {
     const char *help;     /* one line, no full stop */
 };
 
-/* Rows for commands that read a configuration. */
+/* Rows that commands share; the first two for those that read a configuration. */
+/* clang-format off */
 #define KILN_CLI_CONFIG_OPTIONS                                                                    \
     {"set", 0, "SECTION.KEY=VALUE", NULL, "override a key of the config; may be repeated"},        \
-    {                                                                                              \
-        "plugin-dir", 0, "DIR", NULL, "look for model plugins here first"                          \
-    }
-#define KILN_CLI_JSON_OPTION                                                                       \
-    {                                                                                              \
-        "json", 0, NULL, NULL, "print one JSON object"                                             \
-    }
+    KILN_CLI_PLUGIN_DIR_OPTION
 #define KILN_CLI_DEVICE_OPTION                                                                     \
-    {                                                                                              \
-        "device", 0, "DEVICE", "run.device", "cpu, opencl:0 or a part of a device's name"          \
-    }
+    {"device", 0, "DEVICE", "run.device", "cpu, opencl:0 or a part of a device's name"}
+#define KILN_CLI_PLUGIN_DIR_OPTION                                                                 \
+    {"plugin-dir", 0, "DIR", NULL, "look for model plugins here first"}
+#define KILN_CLI_JSON_OPTION {"json", 0, NULL, NULL, "print one JSON object"}
+/* Messages are warnings and failures only; the program knows this option. */
+#define KILN_CLI_QUIET_OPTION {"quiet", 'q', NULL, NULL, "show no progress and no notes"}
+/* clang-format on */
 
 /* A parsed command line. */
 struct kiln_cli {
     const struct kiln_command *command;
     int n_arguments;
     char *const *arguments; /* those that are no options */
-    const char *
-        *values;     /* of command->options; "" for a given flag, NULL = not given, the last wins */
-    int n_overrides; /* --set and the options with set, in order */
+    /* Of command->options: the argument ("" for a flag) or NULL if it was not
+     * given; the last one wins. */
+    const char **values;
+    /* --set and the options with set, in order. */
+    int n_overrides;
     struct kiln_config_override *overrides;
 };
 
@@ -60,11 +61,12 @@ struct kiln_command {
     const char *name;
     const char *arguments; /* e.g. "CONFIG|RUN", "[NAME]" */
     int min_arguments, max_arguments;
-    const char *summary;     /* one line, no full stop, lower case */
-    const char *description; /* paragraphs of --help and the man page, separated by blank lines; may
-                                be NULL */
+    const char *summary;   /* one line, no full stop, lower case */
+    /* Paragraphs for --help and the man page, separated by "\n\n"; may be NULL. */
+    const char *description;
     const struct kiln_cli_option *options; /* --help is added to it */
-    const char *const *examples; /* command lines, each followed by what it does; ends with NULL */
+    /* Command lines, each followed by what it does; ends with NULL. */
+    const char *const *examples;
     /* A status other than KILN_OK is the exit status; its message is printed
      * as "kiln: message" unless it is empty. */
     enum kiln_status (*run)(const struct kiln_cli *, struct kiln_error *);
@@ -89,8 +91,10 @@ enum kiln_status kiln_cli_config(const struct kiln_cli *, const char *path, cons
                                  size_t text_bytes, kiln_config **, struct kiln_error *);
 
 /* "kiln: ..." on stderr, one line; control characters become '?'. A progress
- * bar on the line is cleared first and drawn again. */
+ * bar on the line is cleared first and drawn again by its next update. */
 void kiln_cli_message(const char *format, ...) KILN_PRINTF(1, 2);
+/* True if stderr is a terminal that takes colours and NO_COLOR is not set. */
+bool kiln_cli_colour(void);
 /* Prints the text and a newline on stdout and empties it; a text that failed is
  * out of memory. A reader that went away (EPIPE) is not a failure. */
 enum kiln_status kiln_cli_print(struct kiln_text *, struct kiln_error *);
