@@ -33,6 +33,18 @@ static int default_threads(void)
     return (int)cpu_min(omp_get_num_procs(), MAX_THREADS);
 }
 
+/* Layouts worth timing: what oneDNN has fast code for. */
+static void fill_layouts(struct kiln_caps *caps, const struct cpu_onednn *onednn)
+{
+    int n = 0;
+    if (onednn) {
+        caps->feature_layouts[n++] = onednn->wide() ? KILN_LAYOUT_NCHW16C : KILN_LAYOUT_NCHW8C;
+        caps->feature_layouts[n++] = KILN_LAYOUT_NHWC;
+    }
+    caps->feature_layouts[n++] = KILN_LAYOUT_DENSE;
+    caps->n_feature_layouts = n;
+}
+
 static void fill_caps(struct kiln_caps *caps, int threads, bool reference)
 {
     *caps = (struct kiln_caps){.type = KILN_DEVICE_CPU, .unified_memory = true};
@@ -44,8 +56,7 @@ static void fill_caps(struct kiln_caps *caps, int threads, bool reference)
     caps->compute_units = threads;
     caps->memory_bytes = (int64_t)sysconf(_SC_PHYS_PAGES) * sysconf(_SC_PAGE_SIZE);
     caps->allocation_bytes = caps->memory_bytes;
-    caps->n_feature_layouts = 0;
-    caps->feature_layouts[caps->n_feature_layouts++] = KILN_LAYOUT_DENSE;
+    fill_layouts(caps, reference ? NULL : cpu_onednn_load());
     caps->loop_instructions = KILN_LOOP_MAX_INSTRUCTIONS;
     caps->loop_accesses = KILN_LOOP_MAX_ACCESSES;
     caps->parallelism = 32 * threads;
@@ -70,14 +81,20 @@ static enum kiln_status cpu_open(int index, const struct kiln_device_options *op
         return kiln_fail(error, KILN_MACHINE, "cpu: no memory");
     device->threads = options->threads > 0 ? (int)cpu_min(options->threads, MAX_THREADS) : default_threads();
     device->reference = options->reference;
-    snprintf(device->libraries, sizeof device->libraries, "%s threads=%d", device->reference ? "plain" : "baseline",
-             device->threads);
+    const struct cpu_onednn *onednn = device->reference ? NULL : cpu_onednn_load();
+    device->onednn_context = onednn ? onednn->open() : NULL;
+    device->onednn = device->onednn_context ? onednn : NULL;
+    snprintf(device->libraries, sizeof device->libraries, "%s%s%s threads=%d",
+             device->reference ? "plain" : "baseline", device->onednn ? ", " : "",
+             device->onednn ? device->onednn->version() : "", device->threads);
     fill_caps(caps, device->threads, device->reference);
     return KILN_OK;
 }
 
 static void cpu_close(kiln_device_state *device)
 {
+    if (device && device->onednn)
+        device->onednn->close(device->onednn_context);
     free(device);
 }
 

@@ -56,6 +56,69 @@ static bool plain_accepts(kiln_device_state *device, const struct kiln_step *ste
     return s->x_layout == KILN_LAYOUT_DENSE && s->y_layout == KILN_LAYOUT_DENSE;
 }
 
-CPU_KIND(cpu_conv_kind, {CPU_PLAIN, "plain", plain_accepts, cpu_conv_plain_prepare});
-CPU_KIND(cpu_conv_input_grad_kind, {CPU_PLAIN, "plain", plain_accepts, cpu_conv_plain_prepare});
-CPU_KIND(cpu_conv_weight_grad_kind, {CPU_PLAIN, "plain", plain_accepts, cpu_conv_plain_prepare});
+static enum onednn_way way_of(uint16_t algorithm)
+{
+    return algorithm == CPU_ONEDNN_WINOGRAD ? ONEDNN_WINOGRAD
+           : algorithm == CPU_ONEDNN_REPACK ? ONEDNN_REPACK
+                                            : ONEDNN_DIRECT;
+}
+
+static bool onednn_accepts(kiln_device_state *device, const struct kiln_step *step, struct kiln_candidate *candidate)
+{
+    return device->onednn && device->onednn->conv_query(device->onednn_context, step, way_of(candidate->algorithm),
+                                                        candidate);
+}
+
+/* Winograd's weight gradient pays from about 64 x 128 channels on. */
+#define WINOGRAD_WEIGHT_GRAD_CHANNELS (64 * 128)
+
+static bool few_channels(const struct kiln_step *step)
+{
+    return step->kind == KILN_STEP_CONV_WEIGHT_GRAD &&
+           step->as.conv.c * step->as.conv.o < WINOGRAD_WEIGHT_GRAD_CHANNELS;
+}
+
+static bool winograd_first(kiln_device_state *device, const struct kiln_step *step, struct kiln_candidate *candidate)
+{
+    return !few_channels(step) && onednn_accepts(device, step, candidate);
+}
+
+static bool winograd_second(kiln_device_state *device, const struct kiln_step *step, struct kiln_candidate *candidate)
+{
+    return few_channels(step) && onednn_accepts(device, step, candidate);
+}
+
+static enum kiln_status onednn_run(struct cpu_task *task, struct kiln_error *error)
+{
+    if (task->device->onednn->conv_run(task->data))
+        return KILN_OK;
+    return kiln_fail(error, KILN_MACHINE, "cpu: step %s: oneDNN failed", task->step->label);
+}
+
+static enum kiln_status onednn_prepare(struct cpu_task *task, struct kiln_error *error)
+{
+    const struct kiln_step *step = task->step;
+    const struct cpu_onednn *onednn = task->device->onednn;
+    const struct kiln_step_conv *s = &step->as.conv;
+    if (onednn)
+        task->data = onednn->conv_create(task->device->onednn_context, step, way_of(step->algorithm),
+                                         cpu_at(task->exec, &s->x), cpu_at(task->exec, &s->weight),
+                                         cpu_at(task->exec, &s->y), cpu_at(task->exec, &step->scratch));
+    if (!task->data)
+        return kiln_fail(error, KILN_MACHINE, "cpu: step %s: oneDNN has no such convolution", step->label);
+    task->release = onednn->conv_destroy;
+    task->run = onednn_run;
+    return KILN_OK;
+}
+
+#define CONV_ALGORITHMS                                                                                        \
+    {CPU_ONEDNN_WINOGRAD, "winograd", winograd_first, onednn_prepare},                                         \
+        {CPU_ONEDNN_DIRECT, "direct", onednn_accepts, onednn_prepare},                                         \
+        {CPU_ONEDNN_WINOGRAD, "winograd", winograd_second, onednn_prepare},                                    \
+        {CPU_ONEDNN_REPACK, "direct-repack", onednn_accepts, onednn_prepare}, {                                \
+        CPU_PLAIN, "plain", plain_accepts, cpu_conv_plain_prepare                                              \
+    }
+
+CPU_KIND(cpu_conv_kind, CONV_ALGORITHMS);
+CPU_KIND(cpu_conv_input_grad_kind, CONV_ALGORITHMS);
+CPU_KIND(cpu_conv_weight_grad_kind, CONV_ALGORITHMS);

@@ -5,7 +5,7 @@
 #ifndef KILN_CPU_CPU_H
 #define KILN_CPU_CPU_H
 
-#include "core/api/backend.h"
+#include "backends/cpu/onednn.h"
 
 /* Below this many elementary operations a step runs on the calling thread:
  * waking a pool costs more. */
@@ -15,11 +15,17 @@
  * is never reused. */
 enum cpu_algorithm_id {
     CPU_PLAIN = 0, /* valid for every step that all-dense operands describe */
+    CPU_ONEDNN_DIRECT = 1,
+    CPU_ONEDNN_WINOGRAD = 2,
+    CPU_ONEDNN_REPACK = 3,
+    CPU_ONEDNN_SGEMM = 4,
 };
 
 struct kiln_device_state {
     int threads;
     bool reference;
+    const struct cpu_onednn *onednn; /* NULL: absent or masked */
+    struct onednn_context *onednn_context;
     int64_t launches, waits, bytes, peak_bytes;
     char libraries[256];
 };
@@ -98,6 +104,10 @@ static inline int cpu_threads(const kiln_device_state *device, int64_t work)
 {
     return work < CPU_PARALLEL_WORK ? 1 : device->threads;
 }
+
+/* library.c: cpu_onednn.so from this module's folder, loaded once; NULL if it
+ * cannot be had. */
+const struct cpu_onednn *cpu_onednn_load(void);
 
 /* memory.c */
 enum kiln_status cpu_memory_create(kiln_device_state *, int64_t bytes, kiln_memory **, struct kiln_error *);

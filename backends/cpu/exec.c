@@ -61,12 +61,14 @@ int cpu_candidates(kiln_device_state *device, const struct kiln_step *step,
                    struct kiln_candidate candidates[KILN_MAX_CANDIDATES])
 {
     const struct cpu_kind *kind = cpu_kind_of(step->kind);
-    int n = 0;
+    int n = 0, max_threads = omp_get_max_threads();
+    omp_set_num_threads(device->threads); /* oneDNN plans for this number */
     for (int i = first_algorithm(device, kind); i < kind->n && n < KILN_MAX_CANDIDATES; i++) {
         const struct cpu_algorithm *algorithm = &kind->algorithms[i];
         candidates[n] = (struct kiln_candidate){.algorithm = algorithm->id, .name = algorithm->name};
         n += !algorithm->accepts || algorithm->accepts(device, step, &candidates[n]);
     }
+    omp_set_num_threads(max_threads);
     return n;
 }
 

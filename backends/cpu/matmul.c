@@ -50,4 +50,76 @@ static enum kiln_status plain_prepare(struct cpu_task *task, struct kiln_error *
     return KILN_OK;
 }
 
-CPU_KIND(cpu_matmul_kind, {CPU_PLAIN, "plain", NULL, plain_prepare});
+/* An operand as sgemm wants it: unit column stride, or transposed. */
+static bool sgemm_form(const int64_t stride[3], int64_t rows, int64_t columns, bool *transposed, int64_t *leading)
+{
+    if (stride[2] == 1 || columns == 1) {
+        *transposed = false;
+        *leading = rows == 1 ? columns : stride[1];
+        return *leading >= columns;
+    }
+    *transposed = true;
+    *leading = columns == 1 ? rows : stride[2];
+    return (stride[1] == 1 || rows == 1) && *leading >= rows;
+}
+
+struct sgemm_call {
+    bool transpose_a, transpose_b;
+    int64_t lda, ldb, ldc;
+};
+
+static bool sgemm_call_of(const struct kiln_step_matmul *m, struct sgemm_call *call)
+{
+    bool transpose_c;
+    return sgemm_form(m->a_stride, m->m, m->k, &call->transpose_a, &call->lda) &&
+           sgemm_form(m->b_stride, m->k, m->n, &call->transpose_b, &call->ldb) &&
+           sgemm_form(m->c_stride, m->m, m->n, &transpose_c, &call->ldc) && !transpose_c;
+}
+
+static bool sgemm_batch(const struct cpu_task *task, const struct sgemm_call *call, int64_t batch)
+{
+    const struct kiln_step_matmul *m = &task->step->as.matmul;
+    const float *a = cpu_at(task->exec, &m->a), *b = cpu_at(task->exec, &m->b);
+    float *c = cpu_at(task->exec, &m->c);
+    return task->device->onednn->sgemm(call->transpose_a, call->transpose_b, m->m, m->n, m->k,
+                                       a + batch * m->a_stride[0], call->lda, b + batch * m->b_stride[0], call->ldb,
+                                       c + batch * m->c_stride[0], call->ldc);
+}
+
+/* Many products: one a thread; few: all threads in each. */
+static enum kiln_status sgemm_run(struct cpu_task *task, struct kiln_error *error)
+{
+    const struct kiln_step_matmul *m = &task->step->as.matmul;
+    struct sgemm_call call;
+    bool done = sgemm_call_of(m, &call);
+    if (task->threads > 1 && m->batch >= 4 * task->threads) {
+#pragma omp parallel for schedule(dynamic, 1) num_threads(task->threads) reduction(&& : done)
+        for (int64_t batch = 0; batch < m->batch; batch++)
+            done = sgemm_batch(task, &call, batch) && done;
+    } else {
+        for (int64_t batch = 0; batch < m->batch && done; batch++)
+            done = sgemm_batch(task, &call, batch);
+    }
+    return done ? KILN_OK : kiln_fail(error, KILN_MACHINE, "cpu: step %s: oneDNN sgemm failed", task->step->label);
+}
+
+static bool sgemm_accepts(kiln_device_state *device, const struct kiln_step *step, struct kiln_candidate *candidate)
+{
+    (void)candidate;
+    struct sgemm_call call;
+    return device->onednn && sgemm_call_of(&step->as.matmul, &call);
+}
+
+static enum kiln_status sgemm_prepare(struct cpu_task *task, struct kiln_error *error)
+{
+    const struct kiln_step_matmul *m = &task->step->as.matmul;
+    struct kiln_candidate unused;
+    if (!sgemm_accepts(task->device, task->step, &unused))
+        return kiln_fail(error, KILN_MACHINE, "cpu: step %s: oneDNN has no such product", task->step->label);
+    task->run = sgemm_run;
+    task->threads = cpu_threads(task->device, m->batch * m->m * m->n * m->k);
+    return KILN_OK;
+}
+
+CPU_KIND(cpu_matmul_kind, {CPU_ONEDNN_SGEMM, "onednn", sgemm_accepts, sgemm_prepare},
+          {CPU_PLAIN, "plain", NULL, plain_prepare});
