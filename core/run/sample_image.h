@@ -1,0 +1,28 @@
+/*
+ * Samples as files: a PNG grid of pictures or plot of points, and the raw
+ * values.
+ */
+#ifndef KILN_RUN_SAMPLE_IMAGE_H
+#define KILN_RUN_SAMPLE_IMAGE_H
+
+#include "core/run/png_write.h"
+
+/* samples: f32 [n, c, h, w] in 0..1, or points [n, 2]. columns 0: near-square
+ * (pictures only). */
+enum kiln_status kiln_samples_write_png(const char *path, const float *samples,
+                                        const struct kiln_shape *shape, int columns, int n_texts,
+                                        const struct kiln_png_text *, struct kiln_error *);
+/* A safetensors file with f32 "samples" of the shape and, where label is not
+ * NULL, int64 "labels" [n]. */
+enum kiln_status kiln_samples_write_raw(const char *path, const float *samples,
+                                        const struct kiln_shape *shape, const int32_t *label,
+                                        struct kiln_error *);
+/*
+ * Reads the tensor "noise" of a safetensors file: f32 [n, ...] with n >= 1 and
+ * the other extents of shape (whose first is ignored). *noise is malloc'd; *n
+ * its number of samples.
+ */
+enum kiln_status kiln_noise_read(const char *path, const struct kiln_shape *shape, float **noise,
+                                 int64_t *n, struct kiln_error *);
+
+#endif
