@@ -120,6 +120,7 @@ enum kiln_init_kind {
 struct kiln_init {
     enum kiln_init_kind kind;
     float a, b;
+    float zero_tail; /* share of the last axis, at its end, that is 0 instead */
 };
 
 /*

@@ -56,6 +56,9 @@ KILN_API bool kiln_config_bool(const kiln_config *, const char *section, const c
 KILN_API const char *kiln_config_string(const kiln_config *, const char *section, const char *key);
 /* Numbers of a list; returns their count, at most max written. */
 KILN_API int kiln_config_list(const kiln_config *, const char *section, const char *key, int max, double *out);
+/* Replaces the value of a declared key, for struct kiln_model.derive. */
+KILN_API enum kiln_status kiln_config_replace_number(kiln_config *, const char *section, const char *key,
+                                                     double value, struct kiln_error *);
 /* True if a file or --set gave the key (not the default). */
 KILN_API bool kiln_config_given(const kiln_config *, const char *section, const char *key);
 
@@ -66,6 +69,7 @@ struct kiln_data_info {
     int64_t channels, height, width;  /* points: 2, 1, 1 */
     int64_t n_classes;                /* 0 = no labels */
     int64_t n_train, n_test;
+    const void *train; /* u8 pictures or f32 points in host memory; NULL when the data is not loaded */
 };
 
 /* One batch in a graph. */
@@ -183,6 +187,11 @@ struct kiln_model {
     void (*describe)(void *model, kiln_describe_fn *, void *user);
     /* Version of the reference whose state_dict names are used, for export. */
     const char *reference;
+
+    /* Replaces values that are derived from the training data (written as
+     * "auto") by what they come to, before create, so that they are saved with
+     * the run; NULL = none. Called only when the data is loaded. */
+    enum kiln_status (*derive)(kiln_config *, const struct kiln_data_info *, struct kiln_error *);
 };
 
 typedef const struct kiln_model *kiln_model_entry_fn(void);

@@ -228,6 +228,18 @@ double kiln_config_float(const kiln_config *config, const char *section, const c
     return entry ? entry->value.number : 0;
 }
 
+enum kiln_status kiln_config_replace_number(kiln_config *config, const char *section,
+                                            const char *key, double value,
+                                            struct kiln_error *error)
+{
+    char *text = kiln_arena_printf(config->arena, "%.17g", value);
+    if (!text)
+        return kiln_fail(error, KILN_MACHINE, "config: out of memory");
+    struct kiln_setting setting = {
+        .section = section, .key = key, .value = text, .origin = "derived", .source = -1};
+    return apply(config, &setting, error);
+}
+
 bool kiln_config_bool(const kiln_config *config, const char *section, const char *key)
 {
     const struct kiln_config_entry *entry = find(config, section, key);

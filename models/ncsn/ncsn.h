@@ -1,0 +1,54 @@
+/*
+ * Noise-conditional score networks (Song & Ermon 2019, 2020): what the
+ * plugin's files share.
+ */
+#ifndef MODELS_NCSN_NCSN_H
+#define MODELS_NCSN_NCSN_H
+
+#include "core/api/model.h"
+#include "models/common/unet2d.h"
+#include "models/ncsn/ladder.h"
+
+enum score_arch { ARCH_REFINENET, ARCH_UNET, ARCH_MLP };
+
+struct ncsn {
+    struct kiln_data_info data;
+    enum score_arch arch;
+    bool conditional;     /* refinenet of NCSN v1: norms conditioned on the level */
+    bool divide_by_sigma; /* technique 3: s(x, sigma) = f(x) / sigma */
+    bool dequantise;      /* NCSN v1: uniform noise of one grey level */
+    int64_t ngf;          /* refinenet's features; mlp's width */
+    struct unet2d unet;
+    struct ladder ladder;
+    double snr;           /* of the predictor-corrector sampler */
+    bool denoise;
+    int langevin_steps;
+    double langevin_sigma, langevin_step_size;
+};
+
+/*
+ * NCSNv2 of ermongroup/ncsnv2 (state_dict names unchanged): x [n, c, h, w] in
+ * 0..1 plus noise -> [n, c, h, w]. conditional: CondRefineNetDilated of
+ * ermongroup/ncsn, with level i32 [n].
+ */
+kiln_node refinenet_build(const struct ncsn *, kiln_graph *, kiln_node x, kiln_node level);
+
+/* The score s(x, sigma) of any architecture. level i32 [n], sigma f32 [n]. */
+kiln_node ncsn_score(const struct ncsn *, kiln_graph *, kiln_node x, kiln_node level, kiln_node sigma, bool training);
+/* f32 [n] as [n, 1, ...] of x's rank. */
+kiln_node ncsn_per_sample(kiln_graph *, kiln_node values, kiln_node x);
+/* The buffer "sigmas" f32 [L]. */
+kiln_node ncsn_sigmas(const struct ncsn *, kiln_graph *);
+
+/* The sampling functions of struct kiln_model; samplers: ald, pc, langevin. */
+extern const char *const ncsn_samplers[];
+enum kiln_status ncsn_sample_plan(void *model, const struct kiln_sample_request *, struct kiln_sample_plan *,
+                                  struct kiln_error *);
+void ncsn_sample_start(void *model, kiln_graph *, const struct kiln_sample_request *, kiln_node noise,
+                       kiln_node *carried);
+void ncsn_sample_step(void *model, kiln_graph *, const struct kiln_sample_request *, const kiln_node *carried,
+                      kiln_node coefficients, kiln_node label, kiln_node *next);
+kiln_node ncsn_sample_finish(void *model, kiln_graph *, const struct kiln_sample_request *, const kiln_node *carried,
+                             kiln_node label);
+
+#endif
