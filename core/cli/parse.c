@@ -66,7 +66,7 @@ static void make_tables(const struct kiln_command *command, int n, struct option
             *letters++ = ':';
     }
     *letters = '\0';
-    table[n] = (struct option){"help", no_argument, NULL, 'h'};
+    table[n] = (struct option){"help", no_argument, NULL, FIRST_OPTION + n};
     table[n + 1] = (struct option){0};
 }
 
@@ -84,7 +84,7 @@ static enum kiln_status fail_option(const struct kiln_command *command, int n, i
     snprintf(name, sizeof name, "%.*s", (int)strcspn(text, "="), text);
     if (result == ':')
         return kiln_fail(error, KILN_INPUT, "%s: option %s needs an argument", command->name, name);
-    if (optopt >= FIRST_OPTION || (text != letter && optopt == 'h'))
+    if (optopt >= FIRST_OPTION)
         return kiln_fail(error, KILN_INPUT, "%s: option %s takes no argument", command->name, name);
     if (strncmp(name, "--", 2) == 0) {
         for (int i = 0; i < n; i++) {
@@ -164,7 +164,7 @@ enum kiln_status kiln_cli_parse(struct kiln_cli *cli, const struct kiln_command 
         int result = getopt_long(argc, argv, letters, table, NULL);
         if (result < 0)
             break;
-        if (result == 'h') {
+        if (result == 'h' || result == FIRST_OPTION + n) {
             *help = true;
         } else if (result == '?' || result == ':') {
             status = fail_option(command, n, result, argv, error);
