@@ -17,6 +17,7 @@ enum { MOST_DEVICES = KILN_PROBE_MAX + 2 };
 struct kiln_device {
     struct kiln_device_entry entry;
     kiln_device_state *state;
+    struct kiln_device_options options;
     char cache_dir[4096];
     int64_t used_bytes;
 };
@@ -169,8 +170,9 @@ enum kiln_status kiln_device_open(const char *spec, const struct kiln_device_opt
     else if (!kiln_cache_dir(device->cache_dir, sizeof device->cache_dir))
         own.kernel_cache = false;
     own.cache_dir = device->cache_dir[0] ? device->cache_dir : NULL;
+    device->options = own;
     struct kiln_error reason = {""};
-    if (device->entry.backend->open(device->entry.index, &own, &device->state, &device->entry.caps, &reason)) {
+    if (device->entry.backend->open(device->entry.index, &device->options, &device->state, &device->entry.caps, &reason)) {
         status = kiln_fail(error, KILN_MACHINE, "device %s: %s", device->entry.name, reason.text);
         free(device);
         return status;
@@ -206,6 +208,16 @@ const struct kiln_backend *kiln_device_backend(const kiln_device *device)
 kiln_device_state *kiln_device_backend_state(const kiln_device *device)
 {
     return device->state;
+}
+
+int kiln_device_threads(const kiln_device *device)
+{
+    return device->options.threads;
+}
+
+bool kiln_device_is_reference(const kiln_device *device)
+{
+    return device->options.reference;
 }
 
 enum kiln_status kiln_device_memory_create(kiln_device *device, int64_t bytes, const char *what,

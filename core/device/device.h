@@ -35,6 +35,10 @@ const char *kiln_device_name(const kiln_device *);
 const struct kiln_caps *kiln_device_caps(const kiln_device *);
 const struct kiln_backend *kiln_device_backend(const kiln_device *);
 kiln_device_state *kiln_device_backend_state(const kiln_device *);
+/* The thread count it was opened with; 0 = the backend's choice. */
+int kiln_device_threads(const kiln_device *);
+/* True if every override is masked ("cpu:ref"). */
+bool kiln_device_is_reference(const kiln_device *);
 
 /* $XDG_CACHE_HOME/kiln or ~/.cache/kiln, created 0700 and owned by the user;
  * false (and "") if it cannot be had. */

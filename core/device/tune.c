@@ -1,0 +1,194 @@
+/* Choosing among a backend's ways to do a step. */
+#include "core/device/tune.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <xxhash.h>
+
+#include "core/base/log.h"
+#include "core/base/text.h"
+#include "core/device/measure.h"
+#include "core/device/step_key.h"
+#include "core/device/tune_file.h"
+
+struct kiln_tuner {
+    kiln_device *device;
+    bool enabled;
+    double left; /* seconds */
+    struct kiln_tune_table table;
+    bool changed;
+    char file[64];
+    struct kiln_text description;
+    struct kiln_tune_table made; /* this session's choices: one for each key */
+};
+
+kiln_tuner *kiln_tuner_create(kiln_device *device, bool enabled, double seconds)
+{
+    kiln_tuner *tuner = calloc(1, sizeof *tuner);
+    if (!tuner)
+        return NULL;
+    *tuner = (kiln_tuner){.device = device, .enabled = enabled, .left = seconds};
+    const struct kiln_caps *caps = kiln_device_caps(device);
+    const struct kiln_backend *backend = kiln_device_backend(device);
+    const char *libraries = backend->libraries(kiln_device_backend_state(device));
+    kiln_text_append(&tuner->description, "%s; %s; %s; %s; %s; %d units; %d threads; %s; kiln %s", backend->name,
+                     kiln_device_is_reference(device) ? "reference" : "full", caps->name, caps->driver,
+                     caps->platform, caps->compute_units, kiln_device_threads(device), libraries ? libraries : "",
+                     KILN_VERSION);
+    if (tuner->description.failed) {
+        kiln_tuner_destroy(&tuner);
+        return NULL;
+    }
+    snprintf(tuner->file, sizeof tuner->file, "choices-%s-%016llx.json", backend->name,
+             (unsigned long long)XXH3_64bits(tuner->description.data, tuner->description.length));
+    if (enabled)
+        kiln_tune_read(&tuner->table, tuner->file, tuner->description.data);
+    return tuner;
+}
+
+void kiln_tuner_save(kiln_tuner *tuner)
+{
+    if (tuner->changed)
+        kiln_tune_write(&tuner->table, tuner->file, tuner->description.data);
+    tuner->changed = false;
+}
+
+void kiln_tuner_destroy(kiln_tuner **tuner)
+{
+    if (!tuner || !*tuner)
+        return;
+    kiln_tune_clear(&(*tuner)->table);
+    kiln_tune_clear(&(*tuner)->made);
+    kiln_text_finish(&(*tuner)->description);
+    free(*tuner);
+    *tuner = NULL;
+}
+
+int kiln_tuner_candidates(void *user, const struct kiln_step *step, struct kiln_candidate candidates[KILN_MAX_CANDIDATES])
+{
+    kiln_tuner *tuner = user;
+    return kiln_device_backend(tuner->device)->candidates(kiln_device_backend_state(tuner->device), step, candidates);
+}
+
+/* "winograd OIhw16i16o": what a choice is called in the file. */
+static void candidate_name(const struct kiln_step *step, const struct kiln_candidate *candidate, char *name,
+                           size_t size)
+{
+    bool conv = step->kind == KILN_STEP_CONV || step->kind == KILN_STEP_CONV_INPUT_GRAD ||
+                step->kind == KILN_STEP_CONV_WEIGHT_GRAD;
+    snprintf(name, size, "%s%s%s", candidate->name ? candidate->name : "plain", conv ? " " : "",
+             conv ? kiln_layout_name(candidate->weight_layout) : "");
+}
+
+/* Index of the candidate of that name, -1 if the backend has none now. */
+static int find_candidate(const struct kiln_step *step, int n, const struct kiln_candidate *candidates,
+                          const char *wanted)
+{
+    char name[96];
+    for (int i = 0; i < n; i++) {
+        candidate_name(step, &candidates[i], name, sizeof name);
+        if (strcmp(name, wanted) == 0)
+            return i;
+    }
+    return -1;
+}
+
+/* Candidates that were offered are part of the key: a step whose weight must
+ * keep its layout has fewer. */
+static void choice_key(const struct kiln_step *step, int n, const struct kiln_candidate *candidates,
+                       struct kiln_text *key)
+{
+    char name[96];
+    uint64_t hash = (uint64_t)n;
+    for (int i = 0; i < n; i++) {
+        candidate_name(step, &candidates[i], name, sizeof name);
+        hash = XXH3_64bits_withSeed(name, strlen(name), hash);
+    }
+    kiln_step_key(step, key);
+    kiln_text_append(key, " of %08llx", (unsigned long long)(hash & 0xffffffffu));
+}
+
+static int measure(kiln_tuner *tuner, const struct kiln_step *step, int n, const struct kiln_candidate *candidates,
+                   const char *key)
+{
+    struct kiln_measured measured[KILN_MAX_CANDIDATES];
+    double spent;
+    int chosen = kiln_measure_step(tuner->device, step, n, candidates, tuner->left, measured, &spent);
+    tuner->left -= spent;
+    if (chosen < 0)
+        return 0;
+    char name[96];
+    candidate_name(step, &candidates[chosen], name, sizeof name);
+    kiln_tuner_put(tuner, key, name, measured[chosen].seconds);
+    kiln_log_line(KILN_LOG_DEBUG, "tune: %s: %s, %.3g ms, first choice %.3g ms", key, name, 1e3 * measured[chosen].seconds,
+             1e3 * measured[0].seconds);
+    return chosen;
+}
+
+/* The choice of this session, of an earlier one, or a new one. */
+static int choose(kiln_tuner *tuner, const struct kiln_step *step, int n, const struct kiln_candidate *candidates,
+                  const char *key)
+{
+    if (!tuner->enabled)
+        return 0;
+    const struct kiln_tune_entry *made = kiln_tune_find(&tuner->made, key);
+    const char *kept = made ? made->value : kiln_tuner_get(tuner, key);
+    int chosen = kept ? find_candidate(step, n, candidates, kept) : -1;
+    if (chosen < 0 && tuner->left > 0)
+        chosen = measure(tuner, step, n, candidates, key);
+    return chosen < 0 ? 0 : chosen;
+}
+
+int kiln_tuner_choose(void *user, const struct kiln_step *step, int n, const struct kiln_candidate *candidates)
+{
+    kiln_tuner *tuner = user;
+    if (n < 2)
+        return 0;
+    struct kiln_text key = {0};
+    choice_key(step, n, candidates, &key);
+    int chosen = 0;
+    if (!key.failed) {
+        char name[96];
+        chosen = choose(tuner, step, n, candidates, key.data);
+        candidate_name(step, &candidates[chosen], name, sizeof name);
+        kiln_tune_set(&tuner->made, key.data, name, 0);
+    }
+    kiln_text_finish(&key);
+    return chosen;
+}
+
+const char *kiln_tuner_get(const kiln_tuner *tuner, const char *key)
+{
+    const struct kiln_tune_entry *entry = kiln_tune_find(&tuner->table, key);
+    return entry ? entry->value : NULL;
+}
+
+void kiln_tuner_put(kiln_tuner *tuner, const char *key, const char *value, double seconds)
+{
+    if (!tuner->enabled)
+        return;
+    kiln_tune_set(&tuner->table, key, value, seconds);
+    tuner->changed = true;
+}
+
+double kiln_tuner_left(const kiln_tuner *tuner)
+{
+    return tuner->enabled ? tuner->left : 0;
+}
+
+void kiln_tuner_spend(kiln_tuner *tuner, double seconds)
+{
+    tuner->left -= seconds;
+}
+
+uint64_t kiln_tuner_hash(const kiln_tuner *tuner)
+{
+    uint64_t hash = 0;
+    for (size_t i = 0; i < tuner->made.n; i++) {
+        const struct kiln_tune_entry *entry = &tuner->made.entries[i];
+        hash = XXH3_64bits_withSeed(entry->key, strlen(entry->key), hash);
+        hash = XXH3_64bits_withSeed(entry->value, strlen(entry->value), hash);
+    }
+    return hash;
+}

@@ -1,0 +1,40 @@
+/*
+ * Measured choices: which of a backend's ways to do a step is the fastest.
+ *
+ * Candidates are timed interleaved on random data, each several times, the
+ * least time counts, and a candidate whose result disagrees with the first's
+ * is dropped. Choices are kept in the cache directory, one file for each
+ * device, driver, set of libraries and number of threads.
+ */
+#ifndef KILN_DEVICE_TUNE_H
+#define KILN_DEVICE_TUNE_H
+
+#include "core/device/device.h"
+
+typedef struct kiln_tuner kiln_tuner;
+
+/* enabled false: the first candidate always, and nothing is read or written.
+ * seconds: how long this session may measure. NULL when out of memory. */
+kiln_tuner *kiln_tuner_create(kiln_device *, bool enabled, double seconds);
+/* Writes new choices to the cache. */
+void kiln_tuner_save(kiln_tuner *);
+void kiln_tuner_destroy(kiln_tuner **);
+
+/* For struct kiln_plan_options, with the tuner as user. */
+int kiln_tuner_candidates(void *tuner, const struct kiln_step *, struct kiln_candidate[KILN_MAX_CANDIDATES]);
+int kiln_tuner_choose(void *tuner, const struct kiln_step *, int n, const struct kiln_candidate *);
+
+/* Any named choice that was measured elsewhere: the value kept under key, or
+ * NULL; and keeping one. The string lives until the next call. */
+const char *kiln_tuner_get(const kiln_tuner *, const char *key);
+void kiln_tuner_put(kiln_tuner *, const char *key, const char *value, double seconds);
+/* Seconds of the budget that are left, <= 0 when it is spent or disabled. */
+double kiln_tuner_left(const kiln_tuner *);
+/* Counts time measured elsewhere against the budget. */
+void kiln_tuner_spend(kiln_tuner *, double seconds);
+
+/* A hash of all choices made so far in this session; their order does not
+ * count. */
+uint64_t kiln_tuner_hash(const kiln_tuner *);
+
+#endif
