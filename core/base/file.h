@@ -57,8 +57,11 @@ typedef struct kiln_output kiln_output;
 
 /* *output is NULL on failure. */
 enum kiln_status kiln_output_begin(const char *path, kiln_output **output, struct kiln_error *);
-/* Where to write; belongs to the output. Not seekable in general. Errors of
- * the stream may be left to commit. */
+/* Appends bytes; returns false on failure, which commit reports again with the
+ * system's reason. */
+bool kiln_output_write(kiln_output *, const void *data, size_t bytes);
+/* For formatted writing; belongs to the output. Not seekable in general.
+ * Errors of the stream may be left to commit, whose reason is then vague. */
 FILE *kiln_output_stream(kiln_output *);
 /* The path given to begin; lives as long as the output. */
 const char *kiln_output_path(const kiln_output *);

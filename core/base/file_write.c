@@ -20,6 +20,7 @@ struct kiln_output {
     char *path;      /* as given */
     char *target;    /* path with links followed; NULL: written directly */
     char *temporary; /* NULL: written directly */
+    int reason;      /* errno of the first failed write */
 };
 
 static void output_free(kiln_output **output)
@@ -159,6 +160,16 @@ enum kiln_status kiln_output_begin(const char *path, kiln_output **result, struc
     return KILN_OK;
 }
 
+bool kiln_output_write(kiln_output *output, const void *data, size_t bytes)
+{
+    errno = 0;
+    if (bytes == 0 || fwrite(data, 1, bytes, output->stream) == bytes)
+        return true;
+    if (!output->reason)
+        output->reason = errno;
+    return false;
+}
+
 FILE *kiln_output_stream(kiln_output *output)
 {
     return output->stream;
@@ -189,14 +200,12 @@ enum kiln_status kiln_output_commit(kiln_output **result, struct kiln_error *err
     kiln_output *output = *result;
     bool atomic = output->temporary;
     const char *failed = NULL;
-    errno = 0; /* the reason of a write that failed earlier is no longer known */
-    if (ferror(output->stream) | fflush(output->stream))
+    errno = 0;
+    if (ferror(output->stream) || fflush(output->stream))
         failed = "write";
     else if (atomic && fsync(fileno(output->stream)))
         failed = "sync";
-    if (failed && !errno)
-        errno = EIO;
-    int reason = errno;
+    int reason = output->reason ? output->reason : errno ? errno : EIO;
     if (!failed && atomic && rename(output->temporary, output->target)) {
         failed = "rename the finished file to it";
         reason = errno;
@@ -237,7 +246,6 @@ enum kiln_status kiln_file_write(const char *path, const void *data, size_t byte
     enum kiln_status status = kiln_output_begin(path, &output, error);
     if (status)
         return status;
-    if (bytes)
-        fwrite(data, 1, bytes, kiln_output_stream(output));
+    kiln_output_write(output, data, bytes);
     return kiln_output_commit(&output, error);
 }

@@ -28,10 +28,8 @@ static void ignore_warning(png_structp png, png_const_charp message)
 static void write_bytes(png_structp png, png_bytep data, size_t bytes)
 {
     struct kiln_png_stream *stream = png_get_io_ptr(png);
-    errno = 0;
-    if (fwrite(data, 1, bytes, kiln_output_stream(stream->output)) == bytes)
-        return;
-    png_error(png, strerror(errno ? errno : EIO));
+    if (!kiln_output_write(stream->output, data, bytes))
+        png_error(png, strerror(errno));
 }
 
 /* Nothing: the output is flushed, with its errors seen, at commit. */

@@ -155,7 +155,7 @@ static void check_doubles(kiln_safetensors_writer *writer)
 
 static void write_bytes(kiln_safetensors_writer *writer, const void *data, size_t bytes)
 {
-    if (fwrite(data, 1, bytes, kiln_output_stream(writer->output)) != bytes)
+    if (!kiln_output_write(writer->output, data, bytes))
         fail(writer, KILN_MACHINE, "cannot write", strerror(errno));
 }
 
