@@ -167,10 +167,12 @@ static enum kiln_status read_pictures(struct idx_file *file, struct kiln_picture
         return kiln_fail(error, KILN_INPUT, "%s: pictures of %lld x %lld, expected at most %d a side",
                          file->path, (long long)shape[1], (long long)shape[2],
                          KILN_IMAGE_MAX_SIDE);
+    struct kiln_error reason;
     enum kiln_status status =
-        kiln_pictures_create(shape[0], channels, shape[1], shape[2], pictures, error);
-    if (!status)
-        status = read_exactly(file, pictures->data, file->count, 4 + 4 * file->rank, error);
+        kiln_pictures_create(shape[0], channels, shape[1], shape[2], pictures, &reason);
+    if (status)
+        return kiln_fail(error, status, "%s: %s", file->path, reason.text);
+    status = read_exactly(file, pictures->data, file->count, 4 + 4 * file->rank, error);
     if (!status)
         status = check_end(file, error);
     if (!status && channels > 1)

@@ -73,9 +73,12 @@ static void decode(struct reader *reader)
     int64_t width = png_get_image_width(png, reader->info);
     int64_t height = png_get_image_height(png, reader->info);
     int64_t channels = png_get_channels(png, reader->info);
-    reader->status = kiln_image_create(width, height, channels, 0, &reader->image, reader->error);
-    if (reader->status)
+    struct kiln_error reason;
+    reader->status = kiln_image_create(width, height, channels, 0, &reader->image, &reason);
+    if (reader->status) {
+        kiln_fail(reader->error, reader->status, "%s: %s", reader->name, reason.text);
         return;
+    }
     size_t row_bytes = png_get_rowbytes(png, reader->info);
     if (row_bytes != (size_t)(width * channels))
         png_error(png, "unexpected row size");

@@ -104,12 +104,12 @@ static void receive(void *user, enum kiln_log_level level, const char *line)
 static void log_goes_to_the_receiver(void **unused)
 {
     (void)unused;
-    kiln_log(KILN_LOG_NOTE, "dropped");
+    kiln_log_line(KILN_LOG_NOTE, "dropped");
     kiln_log_receiver(receive, logged);
-    kiln_log(KILN_LOG_NOTE, "%d\n%s", 7, "x");
+    kiln_log_line(KILN_LOG_NOTE, "%d\n%s", 7, "x");
     assert_string_equal(logged, "7?x");
     kiln_log_receiver(NULL, NULL);
-    kiln_log(KILN_LOG_NOTE, "dropped");
+    kiln_log_line(KILN_LOG_NOTE, "dropped");
     assert_string_equal(logged, "7?x");
 }
 
