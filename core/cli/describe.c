@@ -5,6 +5,7 @@
 #include "core/base/file.h"
 #include "core/base/json.h"
 #include "core/cli/command.h"
+#include "core/run/ini.h"
 #include "core/run/schema.h"
 
 /* The config as INI text; values that are no defaults say where they are from. */
@@ -20,11 +21,13 @@ static void write_text(const kiln_config *config, struct kiln_text *text)
         }
         const char *value = kiln_config_text(config, section, key);
         size_t start = text->length;
-        kiln_text_append(text, "%s =%s%s", key, *value ? " " : "", value);
+        kiln_ini_write(text, key, value);
         int written = (int)(text->length - start);
-        if (kiln_config_given(config, section, key))
-            kiln_text_append(text, "%*s ; %s", written < 32 ? 32 - written : 0, "",
-                             kiln_config_origin(config, section, key));
+        const char *origin = kiln_config_origin(config, section, key);
+        /* a longer line would not be a config's any more */
+        if (kiln_config_given(config, section, key) &&
+            strlen(origin) + (size_t)(written < 32 ? 32 : written) + 3 <= KILN_INI_MAX_LINE)
+            kiln_text_append(text, "%*s ; %s", written < 32 ? 32 - written : 0, "", origin);
         kiln_text_append(text, "\n");
     }
 }

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "core/run/config_state.h"
+#include "core/run/ini.h"
 
 enum { COMMENT_COLUMNS = 96 };
 
@@ -51,7 +52,8 @@ void kiln_config_write(const kiln_config *config, bool help, struct kiln_text *t
         }
         if (help)
             write_help(text, option);
-        kiln_text_append(text, "%s =%s%s\n", option->key, *value ? " " : "", value);
+        kiln_ini_write(text, option->key, value);
+        kiln_text_append(text, "\n");
     }
 }
 

@@ -97,11 +97,13 @@ static const char *text_problem(const char *text, size_t n)
     return NULL;
 }
 
-/* Length of the line's text before a comment and without blanks at its end. */
-static size_t without_comment(const char *line, size_t n)
+/* Length of the text before a comment and without blanks at its end; a value's
+ * first character follows '=' and starts no comment. */
+static size_t without_comment(const char *line, size_t n, bool is_value)
 {
     size_t end = 0;
-    while (end < n && !(starts_comment(line[end]) && (end == 0 || is_blank(line[end - 1]))))
+    while (end < n &&
+           !(starts_comment(line[end]) && (end == 0 ? !is_value : is_blank(line[end - 1]))))
         end++;
     while (end && is_blank(line[end - 1]))
         end--;
@@ -111,9 +113,19 @@ static size_t without_comment(const char *line, size_t n)
 bool kiln_ini_value_valid(const char *key, const char *value)
 {
     size_t n = strlen(value);
-    if (strlen(key) + strlen(" = ") + n > KILN_INI_MAX_LINE || text_problem(value, n))
+    if (strlen(key) + strlen("=") + n > KILN_INI_MAX_LINE || text_problem(value, n))
         return false;
-    return n == 0 || (!is_blank(value[0]) && without_comment(value, n) == n);
+    return n == 0 || (!is_blank(value[0]) && without_comment(value, n, true) == n);
+}
+
+void kiln_ini_write(struct kiln_text *text, const char *key, const char *value)
+{
+    bool blanks =
+        strlen(key) + strlen(" = ") + strlen(value) <= KILN_INI_MAX_LINE && !starts_comment(*value);
+    if (!*value)
+        kiln_text_append(text, "%s =", key);
+    else
+        kiln_text_append(text, blanks ? "%s = %s" : "%s=%s", key, value);
 }
 
 static bool fail(struct reader *reader, const char *what)
@@ -203,7 +215,7 @@ static char *read_line(char *out, int size, void *user)
             fail(reader, "line longer than 198 bytes");
             break;
         }
-        n = without_comment(line, n);
+        n = without_comment(line, n, false);
         while (n && is_blank(*line)) {
             line++;
             n--;

@@ -22,6 +22,8 @@
 
 #include "core/api/status.h"
 
+struct kiln_text;
+
 enum { KILN_INI_MAX_BYTES = 1 << 20, KILN_INI_MAX_LINE = 198, KILN_INI_MAX_NAME = 49 };
 
 /* Receives one key. section is "" before the first section; line counts from
@@ -39,7 +41,10 @@ enum kiln_status kiln_ini_load(const char *path, kiln_ini_fn *, void *user,
 
 /* True for 1 to KILN_INI_MAX_NAME of the characters that names may have. */
 bool kiln_ini_name_valid(const char *name);
-/* True if value can be written after key on one line and read back unchanged. */
+/* True if kiln_ini_write can write value and it is read back unchanged. */
 bool kiln_ini_value_valid(const char *key, const char *value);
+/* Appends "key = value", or "key=value" where the blanks would not fit or would
+ * make the value a comment. No line feed. */
+void kiln_ini_write(struct kiln_text *, const char *key, const char *value);
 
 #endif

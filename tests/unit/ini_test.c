@@ -181,15 +181,30 @@ static void knows_what_can_be_written(void **unused)
     (void)unused;
     assert_true(kiln_ini_value_valid("k", ""));
     assert_true(kiln_ini_value_valid("k", "a b;c#d = [e]"));
-    static const char *const bad[] = {" a", "a ", "\ta",  "a ;b", "a #b", "a\t;b",
-                                      ";a", "#",  "a\nb", "a\rb", "\xff"};
+    assert_true(kiln_ini_value_valid("k", "#fff"));
+    struct kiln_text colour = {0};
+    kiln_ini_write(&colour, "k", "#fff");
+    expect(colour.data, "1 [] k=#fff|", "");
+    kiln_text_finish(&colour);
+    static const char *const bad[] = {" a",    "a ",  "\ta",  "a ;b", "a #b",
+                                      "a\t;b", "# ;", "a\nb", "a\rb", "\xff"};
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
         assert_false(kiln_ini_value_valid("k", bad[i]));
     char value[200];
     memset(value, 'v', sizeof value);
-    value[194] = '\0';
+    value[196] = '\0';
     assert_true(kiln_ini_value_valid("k", value));
     assert_false(kiln_ini_value_valid("kk", value));
+    for (size_t n = 190; n <= 196; n++) { /* the longest values read back as well */
+        struct kiln_text text = {0};
+        char wanted[256];
+        value[n] = '\0';
+        kiln_ini_write(&text, "k", value);
+        snprintf(wanted, sizeof wanted, "1 [] k=%s|", value);
+        expect(text.data, wanted, "");
+        kiln_text_finish(&text);
+        value[n] = 'v';
+    }
     assert_false(kiln_ini_name_valid(""));
     assert_true(kiln_ini_name_valid("a_B-9"));
     assert_false(kiln_ini_name_valid("a.b"));
