@@ -16,7 +16,9 @@
 /* X(name): in the order of --help. */
 #define KILN_COMMANDS(X)                                                                           \
     X(describe)                                                                                    \
-    X(models)
+    X(models)                                                                                      \
+    X(devices)                                                                                     \
+    X(doctor)
 
 /*
  * One option. An option with set is sugar for --set: its argument becomes the

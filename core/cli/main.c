@@ -93,6 +93,8 @@ static enum kiln_status run(int argc, char **argv, struct kiln_error *error)
     }
     if (strcmp(word, KILN_PROBE_COMMAND) == 0)
         return kiln_probe_child(stdout) ? KILN_MACHINE : KILN_OK;
+    if (strcmp(word, KILN_PROBE_LIBRARY_COMMAND) == 0 && argc == 3)
+        return kiln_probe_library_child(argv[2], stdout) ? KILN_MACHINE : KILN_OK;
     if (strcmp(word, "help") == 0) {
         char *command[] = {argv[2], "--help", NULL};
         return run_command(2, command, error);

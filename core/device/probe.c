@@ -21,6 +21,14 @@ void kiln_probe_program(const char *path)
     snprintf(program_path, sizeof program_path, "%s", path);
 }
 
+const char *kiln_probe_program_path(void)
+{
+    const char *program = getenv("KILN_PROBE_PROGRAM");
+    if (!program || !program[0])
+        program = program_path;
+    return program[0] ? program : NULL;
+}
+
 static void copy_text(char *out, size_t size, const json_t *object, const char *key)
 {
     const char *text = json_string_value(json_object_get(object, key));
@@ -151,10 +159,8 @@ static void ask_child(const char *program, const char *key, struct kiln_probe *p
 void kiln_probe_opencl(bool fresh, struct kiln_probe *probe)
 {
     memset(probe, 0, sizeof *probe);
-    const char *program = getenv("KILN_PROBE_PROGRAM");
-    if (!program || !program[0])
-        program = program_path;
-    if (!program[0]) {
+    const char *program = kiln_probe_program_path();
+    if (!program) {
         probe->usable = true;
         return;
     }

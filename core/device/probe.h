@@ -49,6 +49,14 @@ void kiln_probe_opencl(bool fresh, struct kiln_probe *probe);
  */
 int kiln_probe_child(FILE *out);
 
+/* The program to spawn, or NULL; lives as long as the environment. */
+const char *kiln_probe_program_path(void);
+
+#define KILN_PROBE_LIBRARY_COMMAND "--probe-library"
+/* Another child's work: loads a shared library by the name that an ICD file
+ * gives; prints the loader's reason if that fails. Returns the exit status. */
+int kiln_probe_library_child(const char *library, FILE *out);
+
 /* Appends everything that decides the answer; for the cache key. */
 struct kiln_text;
 void kiln_probe_key(struct kiln_text *);

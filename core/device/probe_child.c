@@ -1,5 +1,6 @@
 /* The probe's child: enumerates OpenCL and opens each device, saying each
  * result before the next risk is taken. */
+#include <dlfcn.h>
 #include <jansson.h>
 #include <stdlib.h>
 
@@ -85,4 +86,14 @@ int kiln_probe_child(FILE *out)
     say(out, json_pack("{s:b}", "done", 1));
     free(caps);
     return KILN_OK;
+}
+
+int kiln_probe_library_child(const char *library, FILE *out)
+{
+    if (dlopen(library, RTLD_NOW | RTLD_LOCAL))
+        return KILN_OK;
+    const char *reason = dlerror();
+    fprintf(out, "%s\n", reason ? reason : "cannot be loaded");
+    fflush(out);
+    return KILN_MACHINE;
 }
