@@ -17,6 +17,7 @@
 #define KILN_COMMANDS(X)                                                                           \
     X(describe)                                                                                    \
     X(models)                                                                                      \
+    X(import)                                                                                      \
     X(devices)                                                                                     \
     X(doctor)
 

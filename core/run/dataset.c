@@ -99,8 +99,7 @@ static enum kiln_status check_equal(const struct kiln_data_parts *parts, struct 
                          (long long)b->w, kiln_dtype_name(a->dtype), (long long)a->c,
                          (long long)a->h, (long long)a->w);
     if (!a->label != !b->label)
-        return kiln_fail(error, KILN_INPUT,
-                         "[data]: only one of training and test data has labels");
+        return kiln_fail(error, KILN_INPUT, "[data]: only one of training and test data has labels");
     return KILN_OK;
 }
 

@@ -143,7 +143,7 @@ enum kiln_status kiln_png_animation_frame(kiln_png_animation *animation,
     filter_rows(animation, image->pixels);
     uLongf bytes = animation->packed_bytes;
     uLong raw = (uLong)(image->height * (1 + image->width * image->channels));
-    if (compress(animation->packed + 4, &bytes, animation->filtered, raw) != Z_OK)
+    if (compress2(animation->packed + 4, &bytes, animation->filtered, raw, Z_BEST_SPEED + 5) != Z_OK)
         return kiln_fail(error, KILN_MACHINE, "%s: out of memory", path);
     animation->stream.error = error;
     return write_frame(animation, delay_ms, bytes);

@@ -9,8 +9,6 @@
 #include "core/base/file.h"
 
 enum { MAX_FILE_BYTES = 256 << 20, MAX_CHUNK_BYTES = 1 << 23, MAX_CACHED_CHUNKS = 64 };
-/* The format of deflate cannot shrink anything by more. */
-enum { MAX_DEFLATE_RATIO = 1032 };
 
 /* A jump crosses only libpng's frames: it starts in fail() and ends in
  * decode(), whose variables live here, so none of them is lost. */
@@ -51,15 +49,6 @@ static void read_bytes(png_structp png, png_bytep out, size_t bytes)
     reader->position += bytes;
 }
 
-/* Before memory is asked for: can the file hold its pixels? */
-static void check_size(struct reader *reader)
-{
-    size_t row_bytes = png_get_rowbytes(reader->png, reader->info);
-    size_t height = png_get_image_height(reader->png, reader->info);
-    if (row_bytes > reader->bytes * MAX_DEFLATE_RATIO / height)
-        png_error(reader->png, "the file is too short for its pixels");
-}
-
 static void prepare(struct reader *reader)
 {
     png_structp png = reader->png;
@@ -68,7 +57,6 @@ static void prepare(struct reader *reader)
     png_set_chunk_malloc_max(png, MAX_CHUNK_BYTES);
     png_set_read_fn(png, reader, read_bytes);
     png_read_info(png, reader->info);
-    check_size(reader);
     png_set_expand(png);
     png_set_scale_16(png);
     png_set_strip_alpha(png);

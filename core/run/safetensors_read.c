@@ -183,8 +183,7 @@ static enum kiln_status read_header(struct kiln_safetensors *file, char **text, 
         return kiln_fail(error, KILN_INPUT, "%s: not a safetensors file: it has %lld bytes",
                          file->path, (long long)file->bytes);
     unsigned char prefix[PREFIX_BYTES];
-    enum kiln_status status =
-        kiln_file_read_at(file->fd, file->path, prefix, sizeof prefix, 0, error);
+    enum kiln_status status = kiln_file_read_at(file->fd, file->path, prefix, sizeof prefix, 0, error);
     if (status)
         return status;
     uint64_t n = 0;

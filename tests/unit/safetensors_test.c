@@ -225,8 +225,7 @@ static void every_half_is_right(void **unused)
 }
 
 #define TENSOR(name, dtype, shape, begin, end)                                                     \
-    "\"" name "\":{\"dtype\":\"" dtype "\",\"shape\":" shape ",\"data_offsets\":[" begin      \
-    "," end "]}"
+    "\"" name "\":{\"dtype\":\"" dtype "\",\"shape\":" shape ",\"data_offsets\":[" begin "," end "]}"
 
 /* The error kinds of the reference's own tests, and our limits. */
 static void bad_headers_are_refused(void **unused)
