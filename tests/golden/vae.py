@@ -1,0 +1,81 @@
+#!/usr/bin/env python3
+"""Makes vae-*.safetensors. Versions: torch 2.15.0, numpy 2.4.6, safetensors 0.8. Never run by the tests.
+
+    python3 tests/golden/vae.py        (in the folder of the project)
+
+The fully connected network is that of pytorch/examples vae (fc1, fc21, fc22, fc3, fc4).
+"""
+import pathlib
+
+import torch
+import torch.nn as nn
+import torch.nn.functional as F
+
+import philox
+import training
+
+HERE = pathlib.Path(__file__).parent
+
+
+class Vae(nn.Module):
+    """widths: of the strided convolutions; empty = fully connected."""
+
+    def __init__(self, channels, size, latent, hidden=0, widths=()):
+        super().__init__()
+        self.shape, self.widths = (channels, size, size), widths
+        pixels = channels * size * size
+        self.side = size >> len(widths)
+        if widths:
+            ins, outs = (channels,) + widths[:-1], (channels,) + widths[:-1]
+            self.encoder = nn.Sequential(*[m for i, o in zip(ins, widths) for m in (nn.Conv2d(i, o, 4, 2, 1), nn.ReLU())])
+            hidden = widths[-1] * self.side**2
+            self.fc3 = nn.Linear(latent, hidden)
+            layers = [m for i, o in zip(widths[::-1], outs[::-1]) for m in (nn.ConvTranspose2d(i, o, 4, 2, 1), nn.ReLU())]
+            self.decoder = nn.Sequential(*layers[:-1])
+        else:
+            self.fc1, self.fc3, self.fc4 = nn.Linear(pixels, hidden), nn.Linear(latent, hidden), nn.Linear(hidden, pixels)
+        self.fc21, self.fc22 = nn.Linear(hidden, latent), nn.Linear(hidden, latent)
+
+    def forward(self, x, step):
+        h = self.encoder(x).flatten(1) if self.widths else F.relu(self.fc1(x.flatten(1)))
+        mu, logvar = self.fc21(h), self.fc22(h)
+        noise = torch.from_numpy(philox.normal(tuple(mu.shape), training.SEED, step, 1))
+        z = mu + torch.exp(0.5 * logvar) * noise
+        h = F.relu(self.fc3(z))
+        if self.widths:
+            out = self.decoder(h.view(-1, self.widths[-1], self.side, self.side))
+        else:
+            out = self.fc4(h).view(-1, *self.shape)
+        return out, mu, logvar
+
+
+def loss_of(gaussian, beta):
+    def loss(model, x, _label, step):
+        logits, mu, logvar = model(x, step)
+        if gaussian:
+            sigma = 0.5
+            error = (x - torch.sigmoid(logits)) ** 2 / (2 * sigma**2) + 0.91893853320467274178 + float(torch.log(torch.tensor(sigma, dtype=torch.float64)))
+            reconstruction = error.sum()
+        else:
+            reconstruction = F.binary_cross_entropy_with_logits(logits, x, reduction="sum")
+        kl = -0.5 * torch.sum(1 + logvar - mu**2 - logvar.exp())
+        return (reconstruction + beta * kl) / x.shape[0]
+    return loss
+
+
+def case(name, channels, size, latent, hidden=0, widths=(), gaussian=False, beta=1.0, batch=16):
+    torch.manual_seed(1)
+    lines = ["[model]", "plugin = vae", "[network]", f"arch = {'conv' if widths else 'mlp'}", f"latent_size = {latent}"]
+    lines += [f"block_out_channels = {', '.join(map(str, widths))}"] if widths else [f"hidden_size = {hidden}"]
+    lines += ["[train]", f"likelihood = {'gaussian' if gaussian else 'bernoulli'}", f"beta = {beta}", "likelihood_sigma = 0.5"]
+    config = "\n".join(lines) + "\n"
+    training.make(HERE / f"{name}.safetensors", config, Vae(channels, size, latent, hidden, widths),
+                  loss_of(gaussian, beta), training.pictures(batch, channels, size, size))
+
+
+case("vae-mlp", 1, 8, 4, hidden=32)
+case("vae-mlp-wide", 1, 12, 10, hidden=100, batch=7)
+case("vae-mlp-gaussian", 3, 6, 5, hidden=24, gaussian=True, beta=0.5)
+case("vae-conv", 1, 8, 4, widths=(8, 16))
+case("vae-conv-blocked", 1, 16, 6, widths=(16, 32), batch=5)
+case("vae-conv-colour", 3, 12, 5, widths=(6, 10), gaussian=True)
