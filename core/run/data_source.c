@@ -221,10 +221,11 @@ enum kiln_status kiln_data_draw_points(const struct kiln_dataset_spec *spec,
                                        struct kiln_data_parts *parts, struct kiln_error *error)
 {
     struct kiln_mixture mixture;
+    struct kiln_error reason;
     enum kiln_status status =
-        kiln_mixture_parse(spec->mixture ? spec->mixture : "", &mixture, error);
+        kiln_mixture_parse(spec->mixture ? spec->mixture : "", &mixture, &reason);
     if (status)
-        return status;
+        return kiln_fail(error, status, "[data] %s", reason.text);
     parts->points = true;
     parts->n_classes = mixture.n;
     parts->train.n = spec->n_train ? spec->n_train : POINTS_TRAIN;

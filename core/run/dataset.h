@@ -54,7 +54,8 @@ enum kiln_status kiln_dataset_spec_read(const kiln_config *, struct kiln_dataset
  */
 enum kiln_status kiln_dataset_create(const struct kiln_dataset_spec *, struct kiln_dataset **,
                                      struct kiln_error *);
-/* Both of the above. */
+/* Both of the above; messages start with the place in the config of the key
+ * that is to blame. */
 enum kiln_status kiln_dataset_load(const kiln_config *, struct kiln_dataset **,
                                    struct kiln_error *);
 void kiln_dataset_destroy(struct kiln_dataset **);

@@ -1,6 +1,8 @@
 /* Section [data] of the configuration. */
+#include <stdio.h>
 #include <string.h>
 
+#include "core/run/config.h"
 #include "core/run/dataset.h"
 
 #define SOURCES "idx|cifar10|images|safetensors|points|shapes" /* enum kiln_data_source */
@@ -78,11 +80,41 @@ enum kiln_status kiln_dataset_spec_read(const kiln_config *config, struct kiln_d
     return KILN_OK;
 }
 
+/* The message starts with this path or something below it. */
+static bool starts_with_path(const char *message, const char *path)
+{
+    size_t n = strlen(path);
+    return n > 0 && strncmp(message, path, n) == 0 && (message[n] == ':' || message[n] == '/');
+}
+
+/* Puts the place in the config before a message that starts with "[data] key"
+ * or with the path that a key names. */
+static void add_origin(const kiln_config *config, struct kiln_error *error)
+{
+    static const char *const paths[] = {"images", "labels", "test_images", "test_labels", "folder"};
+    char key[32];
+    if (sscanf(error->text, "[data] %31[a-z_]", key) == 1) {
+        const char *origin = kiln_config_origin(config, "data", key);
+        if (origin)
+            kiln_fail(error, KILN_INPUT, "%s: %s", origin, error->text);
+        return;
+    }
+    for (size_t i = 0; i < sizeof paths / sizeof *paths; i++)
+        if (starts_with_path(error->text, kiln_config_string(config, "data", paths[i]))) {
+            kiln_config_fail(config, "data", paths[i], error, "%s", error->text);
+            return;
+        }
+}
+
 enum kiln_status kiln_dataset_load(const kiln_config *config, struct kiln_dataset **dataset,
                                    struct kiln_error *error)
 {
     *dataset = NULL;
     struct kiln_dataset_spec spec;
     enum kiln_status status = kiln_dataset_spec_read(config, &spec, error);
-    return status ? status : kiln_dataset_create(&spec, dataset, error);
+    if (!status)
+        status = kiln_dataset_create(&spec, dataset, error);
+    if (status == KILN_INPUT && error)
+        add_origin(config, error);
+    return status;
 }

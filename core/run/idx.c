@@ -7,6 +7,7 @@
 #include <zlib.h>
 
 #include "core/base/file.h"
+#include "core/base/log.h"
 
 enum { TYPE_U8 = 0x08, MAX_RANK = 4, BUFFER_BYTES = 1 << 17 };
 /* The format of deflate cannot shrink anything by more. */
@@ -14,6 +15,7 @@ enum { MAX_DEFLATE_RATIO = 1032 };
 
 struct idx_file {
     const char *path;
+    int fd; /* the stream's */
     gzFile stream;
     int64_t bytes; /* of the file */
     int rank;
@@ -94,6 +96,23 @@ static enum kiln_status check_size(struct idx_file *file, struct kiln_error *err
                      (long long)file->bytes, (long long)file->count);
 }
 
+/* zlib passes over bytes after the packed data. The packed data end with the
+ * length of what they hold, so the file's last bytes tell. */
+static void warn_of_garbage(struct idx_file *file)
+{
+    uint8_t last[4];
+    uint32_t length = (uint32_t)(4 + 4 * file->rank + file->count);
+    if (gzdirect(file->stream) || file->bytes < 4 ||
+        kiln_file_read_at(file->fd, file->path, last, 4, file->bytes - 4, NULL))
+        return;
+    for (int i = 0; i < 4; i++)
+        if (last[i] != (uint8_t)(length >> 8 * i)) {
+            kiln_log_line(KILN_LOG_WARNING,
+                          "%s: not one piece of gzip data; bytes after it are ignored", file->path);
+            return;
+        }
+}
+
 /* After the last element nothing may follow; reading on also checks the CRC. */
 static enum kiln_status check_end(struct idx_file *file, struct kiln_error *error)
 {
@@ -104,24 +123,25 @@ static enum kiln_status check_end(struct idx_file *file, struct kiln_error *erro
                          file->path, (long long)file->count);
     int code;
     gzerror(file->stream, &code);
-    if (got == 0 && (code == Z_OK || code == Z_STREAM_END))
+    if (got == 0 && (code == Z_OK || code == Z_STREAM_END)) {
+        warn_of_garbage(file);
         return KILN_OK;
+    }
     return fail_short(file, file->bytes, file->bytes + 1, error);
 }
 
 static enum kiln_status idx_open(const char *path, struct idx_file *file, struct kiln_error *error)
 {
     *file = (struct idx_file){.path = path};
-    int fd;
-    enum kiln_status status = kiln_file_open(path, &fd, &file->bytes, error);
+    enum kiln_status status = kiln_file_open(path, &file->fd, &file->bytes, error);
     if (status)
         return status;
     if (file->bytes == 0)
         status = kiln_fail(error, KILN_INPUT, "%s: is empty", path);
-    else if (!(file->stream = gzdopen(fd, "rb")))
+    else if (!(file->stream = gzdopen(file->fd, "rb")))
         status = kiln_fail(error, KILN_MACHINE, "%s: out of memory", path);
     if (status) {
-        close(fd);
+        close(file->fd);
         return status;
     }
     gzbuffer(file->stream, BUFFER_BYTES);

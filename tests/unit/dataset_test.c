@@ -12,6 +12,7 @@
 #include <cmocka.h>
 
 #include "core/base/file.h"
+#include "core/run/config.h"
 #include "core/run/dataset.h"
 #include "core/run/points.h"
 #include "core/run/png_write.h"
@@ -449,6 +450,66 @@ static void mixtures_are_parsed(void **unused)
     assert_message("more than 64 components");
 }
 
+/* --- config ------------------------------------------------------------------------ */
+
+static kiln_config *read_config(const char *text)
+{
+    static const struct kiln_model toy = {.name = "toy"};
+    const struct kiln_config_source source = {
+        .path = "a.ini", .text = text, .text_bytes = strlen(text), .model = &toy};
+    kiln_config *config;
+    if (kiln_config_load(&source, &config, &error))
+        fail_msg("%s", error.text);
+    return config;
+}
+
+static void a_config_is_loaded(void **unused)
+{
+    (void)unused;
+    kiln_config *config = read_config("[data]\nsource = shapes\nimage_size = 16\nseed = 9\n"
+                                      "n_train = 30\nn_test = 5\nchannels = 3\n");
+    struct kiln_dataset *dataset;
+    if (kiln_dataset_load(config, &dataset, &error))
+        fail_msg("%s", error.text);
+    assert_shape(dataset, 3, 16, 16);
+    assert_int_equal(dataset->train.n, 30);
+    assert_int_equal(dataset->test.n, 5);
+    kiln_dataset_destroy(&dataset);
+    kiln_config_destroy(&config);
+    config = read_config("");
+    struct kiln_dataset_spec spec;
+    assert_int_equal(kiln_dataset_spec_read(config, &spec, &error), KILN_OK);
+    assert_int_equal(spec.source, KILN_DATA_IDX);
+    assert_string_equal(spec.images, "");
+    assert_int_equal(spec.n_train + spec.image_size + spec.channels + spec.n_classes, 0);
+    kiln_config_destroy(&config);
+}
+
+static void errors_name_the_line(void **unused)
+{
+    (void)unused;
+    static const struct {
+        const char *text, *message;
+    } cases[] = {
+        {"[data]\nchannels = 2\n", "a.ini:2: [data] channels: 2, expected 0, 1 or 3"},
+        {"[data]\n\nimages = /absent\n",
+         "a.ini:3: [data] images: /absent: cannot open: No such file or directory"},
+        {"[data]\nsource = cifar10\nfolder = /absent\n",
+         "a.ini:3: [data] folder: /absent/data_batch_1.bin: cannot open: No such file or directory"},
+        {"[data]\nsource = points\nmixture = 1 2\n", "a.ini:3: [data] mixture: component 1: "},
+        {"[data]\nsource = images\n", "default: [data] folder: not set"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        kiln_config *config = read_config(cases[i].text);
+        struct kiln_dataset *dataset;
+        assert_int_equal(kiln_dataset_load(config, &dataset, &error), KILN_INPUT);
+        assert_null(dataset);
+        if (strncmp(error.text, cases[i].message, strlen(cases[i].message)) != 0)
+            fail_msg("\"%s\", expected \"%s\"", error.text, cases[i].message);
+        kiln_config_destroy(&config);
+    }
+}
+
 /* --- order ------------------------------------------------------------------------- */
 
 static void a_shuffle_is_a_permutation(void **unused)
@@ -548,6 +609,8 @@ int main(void)
         cmocka_unit_test(shapes_are_frozen),
         cmocka_unit_test(points),
         cmocka_unit_test(mixtures_are_parsed),
+        cmocka_unit_test(a_config_is_loaded),
+        cmocka_unit_test(errors_name_the_line),
         cmocka_unit_test(a_shuffle_is_a_permutation),
         cmocka_unit_test(a_shuffle_is_fair),
         cmocka_unit_test(the_order_is_frozen),

@@ -11,6 +11,7 @@
 #include <cmocka.h>
 #include <zlib.h>
 
+#include "core/base/log.h"
 #include "core/run/cifar.h"
 #include "core/run/idx.h"
 #include "scratch.h"
@@ -198,6 +199,31 @@ static void damaged_gzip_is_refused(void **unused)
     assert_pictures_refused(scratch_write("f", packed, n), "damaged gzip data");
 }
 
+static int warnings;
+
+static void count_warning(void *user, enum kiln_log_level level, const char *line)
+{
+    (void)user;
+    assert_int_equal(level, KILN_LOG_WARNING);
+    assert_non_null(strstr(line, "bytes after it are ignored"));
+    warnings++;
+}
+
+static void bytes_after_gzip_are_warned_of(void **unused)
+{
+    (void)unused;
+    struct bytes file = make_idx(8, 3, (const uint32_t[]){3, 4, 5}, 60);
+    unsigned char packed[1024];
+    size_t n = read_bytes(write_gzip("f", file.data, file.n), packed, sizeof packed);
+    kiln_log_receiver(count_warning, NULL);
+    assert_pictures_good(scratch_write("f", packed, n));
+    assert_int_equal(warnings, 0);
+    memcpy(packed + n, "garbage", 7);
+    assert_pictures_good(scratch_write("f", packed, n + 7));
+    kiln_log_receiver(NULL, NULL);
+    assert_int_equal(warnings, 1);
+}
+
 /* 64 MB of zeros in 64 kB, behind a header that declares 60. */
 static void a_gzip_bomb_is_not_unpacked(void **unused)
 {
@@ -300,6 +326,7 @@ int main(void)
         cmocka_unit_test(absurd_sizes_are_refused),
         cmocka_unit_test(missing_and_surplus_bytes_are_refused),
         cmocka_unit_test(damaged_gzip_is_refused),
+        cmocka_unit_test(bytes_after_gzip_are_warned_of),
         cmocka_unit_test(a_gzip_bomb_is_not_unpacked),
         cmocka_unit_test(other_things_are_refused),
         cmocka_unit_test(cifar10),
