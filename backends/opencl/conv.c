@@ -1,0 +1,86 @@
+/* Convolutions: the ways to do them, and the plain one's launch. */
+#include "backends/opencl/opencl.h"
+
+enum { PLAIN, SHAPE_WORDS = 52 };
+
+/* Block, outer and inner stride of each axis. */
+static void layout_words(struct cl_builder *builder, enum kiln_layout layout,
+                         struct kiln_shape shape, int32_t words[12])
+{
+    struct kiln_view view = kiln_layout_view(layout, &shape);
+    for (int axis = 0; axis < 4; axis++) {
+        const struct kiln_digit *digits = view.digits[axis];
+        int n = view.n_digits[axis];
+        int64_t word[3] = {1, 0, 0};
+        if (n == 1)
+            word[1] = digits[0].stride;
+        if (n == 2) {
+            word[0] = digits[1].extent;
+            word[1] = digits[0].stride;
+            word[2] = digits[1].stride;
+        }
+        if (n > 2 || word[1] > INT32_MAX)
+            cl_refuse(builder, "the layout has no plain kernel");
+        for (int i = 0; i < 3; i++)
+            words[axis * 3 + i] = (int32_t)word[i];
+    }
+}
+
+static cl_mem shape_table(struct cl_builder *builder, const struct kiln_step_conv *s)
+{
+    const struct kiln_conv *conv = &s->conv;
+    int32_t words[SHAPE_WORDS] = {
+        (int32_t)s->n,     (int32_t)s->c,     (int32_t)s->h,     (int32_t)s->w,  (int32_t)s->o,
+        (int32_t)s->kh,    (int32_t)s->kw,    (int32_t)s->oh,    (int32_t)s->ow, conv->stride[0],
+        conv->stride[1],   conv->dilation[0], conv->dilation[1], conv->pad[0],   conv->pad[2],
+        conv->groups};
+    layout_words(builder, s->x_layout, KILN_SHAPE(s->n, s->c, s->h, s->w), words + 16);
+    layout_words(builder, s->weight_layout, KILN_SHAPE(s->o, s->c / conv->groups, s->kh, s->kw),
+                 words + 28);
+    layout_words(builder, s->y_layout, KILN_SHAPE(s->n, s->o, s->oh, s->ow), words + 40);
+    return cl_table(builder, words, sizeof words);
+}
+
+static void prepare_plain(struct cl_builder *builder, const struct kiln_step *step)
+{
+    const struct kiln_step_conv *s = &step->as.conv;
+    int64_t taps = s->kh * s->kw, items, cost;
+    const char *kernel;
+    if (step->kind == KILN_STEP_CONV) {
+        kernel = "conv_plain";
+        items = s->n * s->o * s->oh * s->ow;
+        cost = s->c / s->conv.groups * taps;
+    } else if (step->kind == KILN_STEP_CONV_INPUT_GRAD) {
+        kernel = "conv_input_grad_plain";
+        items = s->n * s->c * s->h * s->w;
+        cost = s->o / s->conv.groups * taps;
+    } else {
+        kernel = "conv_weight_grad_plain";
+        items = s->o * (s->c / s->conv.groups) * taps;
+        cost = s->n * s->oh * s->ow;
+    }
+    cl_mem shape = shape_table(builder, s);
+    cl_begin(builder, "conv_plain.cl", "", kernel);
+    cl_arg_place(builder, &s->x);
+    cl_arg_place(builder, &s->weight);
+    cl_arg_place(builder, &s->y);
+    cl_arg_buffer(builder, shape);
+    cl_end_items(builder, items, cost * 8);
+}
+
+int cl_conv_candidates(kiln_device_state *device, const struct kiln_step *step,
+                       struct kiln_candidate *candidates)
+{
+    (void)device;
+    const struct kiln_step_conv *s = &step->as.conv;
+    if (s->x_layout != KILN_LAYOUT_DENSE || s->y_layout != KILN_LAYOUT_DENSE)
+        return 0;
+    candidates[0] = (struct kiln_candidate){
+        .algorithm = PLAIN, .name = "plain", .weight_layout = KILN_LAYOUT_DENSE};
+    return 1;
+}
+
+void cl_conv_prepare(struct cl_builder *builder, const struct kiln_step *step)
+{
+    prepare_plain(builder, step);
+}

@@ -1,0 +1,47 @@
+/* Pooling windows: argmax and its adjoint pair. */
+#include "backends/opencl/opencl.h"
+
+static void sizes(struct cl_builder *builder, const struct kiln_step_window *s, bool window)
+{
+    cl_arg_int(builder, s->inner);
+    cl_arg_int(builder, s->h);
+    cl_arg_int(builder, s->w);
+    cl_arg_int(builder, s->oh);
+    cl_arg_int(builder, s->ow);
+    if (!window)
+        return;
+    cl_arg_int(builder, s->window.size[0]);
+    cl_arg_int(builder, s->window.size[1]);
+    cl_arg_int(builder, s->window.stride[0]);
+    cl_arg_int(builder, s->window.stride[1]);
+    cl_arg_int(builder, s->window.pad[0]);
+    cl_arg_int(builder, s->window.pad[2]);
+}
+
+void cl_window_prepare(struct cl_builder *builder, const struct kiln_step *step)
+{
+    const struct kiln_step_window *s = &step->as.window;
+    int64_t covered = (int64_t)s->window.size[0] * s->window.size[1];
+    int64_t outputs = s->outer * s->oh * s->ow * s->inner;
+    if (step->kind == KILN_STEP_WINDOW_ARGMAX) {
+        cl_begin(builder, "window.cl", "", "window_argmax");
+        cl_arg_place(builder, &s->x);
+        cl_arg_place(builder, &s->index);
+        sizes(builder, s, true);
+        cl_end_items(builder, outputs, 20 + 2 * covered);
+    } else if (step->kind == KILN_STEP_WINDOW_GATHER) {
+        cl_begin(builder, "window.cl", "", "window_gather");
+        cl_arg_place(builder, &s->x);
+        cl_arg_place(builder, &s->index);
+        cl_arg_place(builder, &s->y);
+        sizes(builder, s, false);
+        cl_end_items(builder, outputs, 20);
+    } else {
+        cl_begin(builder, "window.cl", "", "window_scatter");
+        cl_arg_place(builder, &s->x);
+        cl_arg_place(builder, &s->index);
+        cl_arg_place(builder, &s->y);
+        sizes(builder, s, true);
+        cl_end_items(builder, s->outer * s->h * s->w * s->inner, 30 + 2 * covered);
+    }
+}
