@@ -66,7 +66,9 @@ FILE *kiln_output_stream(kiln_output *);
 /* The path given to begin; lives as long as the output. */
 const char *kiln_output_path(const kiln_output *);
 /* Puts the file in place; consumes the output (sets it to NULL), also on
- * failure, when the old file is untouched and the temporary one is gone. */
+ * failure, when the old file is untouched and the temporary one is gone. Only
+ * a directory that cannot be synced fails with the new file in place: it may
+ * not outlive a power cut. */
 enum kiln_status kiln_output_commit(kiln_output **output, struct kiln_error *);
 /* Drops what was written; accepts NULL. */
 void kiln_output_abort(kiln_output **output);
