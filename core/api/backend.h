@@ -26,10 +26,10 @@ struct kiln_caps {
     enum kiln_device_type type;
     char name[128], vendor[64], driver[128], version[128], platform[128];
     int compute_units;
-    int64_t memory_bytes;         /* of the device */
-    int64_t allocation_bytes;     /* largest single allocation */
-    int64_t local_memory_bytes;   /* of a work-group */
-    int64_t work_group_size;      /* largest */
+    int64_t memory_bytes;       /* of the device */
+    int64_t allocation_bytes;   /* largest single allocation */
+    int64_t local_memory_bytes; /* of a work-group */
+    int64_t work_group_size;    /* largest */
     int clock_mhz;
     bool fp16, fp64, subgroups, unified_memory;
     /* Layouts worth timing for feature maps, best guess first; ends with
@@ -45,9 +45,9 @@ struct kiln_caps {
 };
 
 struct kiln_device_options {
-    int threads;        /* 0 = the backend's choice */
-    bool reference;     /* every override masked: the plain baseline */
-    bool kernel_cache;  /* read and write program binaries on disk */
+    int threads;           /* 0 = the backend's choice */
+    bool reference;        /* every override masked: the plain baseline */
+    bool kernel_cache;     /* read and write program binaries on disk */
     const char *cache_dir; /* existing, private directory, or NULL */
 };
 
@@ -57,36 +57,37 @@ typedef struct kiln_exec kiln_exec;                 /* prepared steps */
 
 /* A way to execute one step. */
 struct kiln_candidate {
-    uint16_t algorithm;              /* goes into step.algorithm */
-    const char *name;                /* constant, e.g. "winograd" */
+    uint16_t algorithm; /* goes into step.algorithm */
+    const char *name;   /* constant, e.g. "winograd" */
     int64_t scratch_bytes;
-    enum kiln_layout weight_layout;  /* convolutions: what it needs or makes */
+    enum kiln_layout weight_layout; /* convolutions: what it needs or makes */
 };
 
 #define KILN_MAX_CANDIDATES 16
 
 struct kiln_backend {
-    uint32_t abi;  /* KILN_BACKEND_ABI */
-    uint32_t size; /* sizeof(struct kiln_backend) */
+    uint32_t abi;     /* KILN_BACKEND_ABI */
+    uint32_t size;    /* sizeof(struct kiln_backend) */
     const char *name; /* "cpu" */
 
     /* Fills at most max capability structs; *n is the number of devices.
      * No device is not a failure. */
     enum kiln_status (*enumerate)(int max, struct kiln_caps *caps, int *n, struct kiln_error *);
 
-    enum kiln_status (*open)(int index, const struct kiln_device_options *, kiln_device_state **, struct kiln_caps *,
-                             struct kiln_error *);
+    enum kiln_status (*open)(int index, const struct kiln_device_options *, kiln_device_state **,
+                             struct kiln_caps *, struct kiln_error *);
     void (*close)(kiln_device_state *);
 
     /* Zero-filled memory of bytes > 0. */
-    enum kiln_status (*memory_create)(kiln_device_state *, int64_t bytes, kiln_memory **, struct kiln_error *);
+    enum kiln_status (*memory_create)(kiln_device_state *, int64_t bytes, kiln_memory **,
+                                      struct kiln_error *);
     void (*memory_destroy)(kiln_device_state *, kiln_memory *);
     /* Enqueues a copy from the host; source may be reused at return. */
-    enum kiln_status (*write)(kiln_device_state *, kiln_memory *, int64_t offset, const void *source, int64_t bytes,
-                              struct kiln_error *);
+    enum kiln_status (*write)(kiln_device_state *, kiln_memory *, int64_t offset,
+                              const void *source, int64_t bytes, struct kiln_error *);
     /* Waits for all that was enqueued, then copies to the host. */
-    enum kiln_status (*read)(kiln_device_state *, kiln_memory *, int64_t offset, void *target, int64_t bytes,
-                             struct kiln_error *);
+    enum kiln_status (*read)(kiln_device_state *, kiln_memory *, int64_t offset, void *target,
+                             int64_t bytes, struct kiln_error *);
 
     /*
      * The ways to execute step (whose places may be unset: only kind, sizes,
@@ -97,16 +98,19 @@ struct kiln_backend {
      * convolutions with all operands dense: at least one, and the first works
      * for every size.
      */
-    int (*candidates)(kiln_device_state *, const struct kiln_step *, struct kiln_candidate[KILN_MAX_CANDIDATES]);
+    int (*candidates)(kiln_device_state *, const struct kiln_step *,
+                      struct kiln_candidate[KILN_MAX_CANDIDATES]);
 
     /* Prepares the steps for regions (NULL where region_bytes is 0); rare and
      * slow: builds kernels and library primitives. The steps and regions
      * outlive the exec. */
     enum kiln_status (*exec_create)(kiln_device_state *, const struct kiln_steps *,
-                                    kiln_memory *const regions[KILN_REGION_COUNT], kiln_exec **, struct kiln_error *);
+                                    kiln_memory *const regions[KILN_REGION_COUNT], kiln_exec **,
+                                    struct kiln_error *);
     void (*exec_destroy)(kiln_device_state *, kiln_exec *);
     /* Enqueues steps first .. first + count - 1; no allocation, no wait. */
-    enum kiln_status (*exec_run)(kiln_device_state *, kiln_exec *, int first, int count, struct kiln_error *);
+    enum kiln_status (*exec_run)(kiln_device_state *, kiln_exec *, int first, int count,
+                                 struct kiln_error *);
     /* Waits; late errors surface here. */
     enum kiln_status (*finish)(kiln_device_state *, struct kiln_error *);
 
@@ -115,7 +119,8 @@ struct kiln_backend {
     const char *(*libraries)(kiln_device_state *);
     /* Work since the device was opened: launches (or parallel regions), waits,
      * bytes allocated now and at most. */
-    void (*stats)(kiln_device_state *, int64_t *launches, int64_t *waits, int64_t *bytes, int64_t *peak_bytes);
+    void (*stats)(kiln_device_state *, int64_t *launches, int64_t *waits, int64_t *bytes,
+                  int64_t *peak_bytes);
 };
 
 typedef const struct kiln_backend *kiln_backend_entry_fn(void);

@@ -32,59 +32,59 @@ typedef int32_t kiln_node;
  * Classes: SOURCE, UNARY and BINARY and TERNARY (pointwise), REDUCE, VIEW
  * (movement: no arithmetic), BIG (everything with its own step), EFFECT.
  */
-#define KILN_OPS(X)                                                                                                    \
-    X(INPUT, "input", SOURCE, 0)                                                                                       \
-    X(STATE, "state", SOURCE, 0)                                                                                       \
-    X(CONST, "const", SOURCE, 0)                                                                                       \
-    X(RNG, "rng", BIG, 1)                                                                                              \
-    X(NEG, "neg", UNARY, 1)                                                                                            \
-    X(ABS, "abs", UNARY, 1)                                                                                            \
-    X(EXP, "exp", UNARY, 1)                                                                                            \
-    X(EXPM1, "expm1", UNARY, 1)                                                                                        \
-    X(LOG, "log", UNARY, 1)                                                                                            \
-    X(LOG1P, "log1p", UNARY, 1)                                                                                        \
-    X(SQRT, "sqrt", UNARY, 1)                                                                                          \
-    X(SIN, "sin", UNARY, 1)                                                                                            \
-    X(COS, "cos", UNARY, 1)                                                                                            \
-    X(TANH, "tanh", UNARY, 1)                                                                                          \
-    X(ERF, "erf", UNARY, 1)                                                                                            \
-    X(SIGMOID, "sigmoid", UNARY, 1)                                                                                    \
-    X(FLOOR, "floor", UNARY, 1)                                                                                        \
-    X(CAST, "cast", UNARY, 1)                                                                                          \
-    X(STOP_GRADIENT, "stop_gradient", UNARY, 1)                                                                        \
-    X(ADD, "add", BINARY, 2)                                                                                           \
-    X(SUB, "sub", BINARY, 2)                                                                                           \
-    X(MUL, "mul", BINARY, 2)                                                                                           \
-    X(DIV, "div", BINARY, 2)                                                                                           \
-    X(POW, "pow", BINARY, 2)                                                                                           \
-    X(MAX, "max", BINARY, 2)                                                                                           \
-    X(MIN, "min", BINARY, 2)                                                                                           \
-    X(LESS, "less", BINARY, 2)                                                                                         \
-    X(LESS_EQUAL, "less_equal", BINARY, 2)                                                                             \
-    X(EQUAL, "equal", BINARY, 2)                                                                                       \
-    X(SELECT, "select", TERNARY, 3)                                                                                    \
-    X(REDUCE_SUM, "reduce_sum", REDUCE, 1)                                                                             \
-    X(REDUCE_MAX, "reduce_max", REDUCE, 1)                                                                             \
-    X(RESHAPE, "reshape", VIEW, 1)                                                                                     \
-    X(EXPAND, "expand", VIEW, 1)                                                                                       \
-    X(PERMUTE, "permute", VIEW, 1)                                                                                     \
-    X(SLICE, "slice", VIEW, 1)                                                                                         \
-    X(PAD, "pad", BIG, 1)                                                                                              \
-    X(CONCAT, "concat", BIG, -1)                                                                                       \
-    X(GATHER_ROWS, "gather_rows", BIG, 2)                                                                              \
-    X(SCATTER_ADD_ROWS, "scatter_add_rows", BIG, 2)                                                                    \
-    X(MATMUL, "matmul", BIG, 2)                                                                                        \
-    X(CONV, "conv", BIG, 2)                                                                                            \
-    X(CONV_INPUT_GRAD, "conv_input_grad", BIG, 2)                                                                      \
-    X(CONV_WEIGHT_GRAD, "conv_weight_grad", BIG, 2)                                                                    \
-    X(WINDOW_ARGMAX, "window_argmax", BIG, 1)                                                                          \
-    X(WINDOW_GATHER, "window_gather", BIG, 2)                                                                          \
-    X(WINDOW_SCATTER, "window_scatter", BIG, 2)                                                                        \
-    X(RESAMPLE, "resample", BIG, 1)                                                                                    \
-    X(ATTENTION, "attention", BIG, 3)                                                                                  \
-    X(ATTENTION_GRAD, "attention_grad", BIG, 6)                                                                        \
-    X(OUTPUT, "output", VIEW, 1)                                                                                       \
-    X(ASSIGN, "assign", EFFECT, 2)                                                                                     \
+#define KILN_OPS(X)                                                                                \
+    X(INPUT, "input", SOURCE, 0)                                                                   \
+    X(STATE, "state", SOURCE, 0)                                                                   \
+    X(CONST, "const", SOURCE, 0)                                                                   \
+    X(RNG, "rng", BIG, 1)                                                                          \
+    X(NEG, "neg", UNARY, 1)                                                                        \
+    X(ABS, "abs", UNARY, 1)                                                                        \
+    X(EXP, "exp", UNARY, 1)                                                                        \
+    X(EXPM1, "expm1", UNARY, 1)                                                                    \
+    X(LOG, "log", UNARY, 1)                                                                        \
+    X(LOG1P, "log1p", UNARY, 1)                                                                    \
+    X(SQRT, "sqrt", UNARY, 1)                                                                      \
+    X(SIN, "sin", UNARY, 1)                                                                        \
+    X(COS, "cos", UNARY, 1)                                                                        \
+    X(TANH, "tanh", UNARY, 1)                                                                      \
+    X(ERF, "erf", UNARY, 1)                                                                        \
+    X(SIGMOID, "sigmoid", UNARY, 1)                                                                \
+    X(FLOOR, "floor", UNARY, 1)                                                                    \
+    X(CAST, "cast", UNARY, 1)                                                                      \
+    X(STOP_GRADIENT, "stop_gradient", UNARY, 1)                                                    \
+    X(ADD, "add", BINARY, 2)                                                                       \
+    X(SUB, "sub", BINARY, 2)                                                                       \
+    X(MUL, "mul", BINARY, 2)                                                                       \
+    X(DIV, "div", BINARY, 2)                                                                       \
+    X(POW, "pow", BINARY, 2)                                                                       \
+    X(MAX, "max", BINARY, 2)                                                                       \
+    X(MIN, "min", BINARY, 2)                                                                       \
+    X(LESS, "less", BINARY, 2)                                                                     \
+    X(LESS_EQUAL, "less_equal", BINARY, 2)                                                         \
+    X(EQUAL, "equal", BINARY, 2)                                                                   \
+    X(SELECT, "select", TERNARY, 3)                                                                \
+    X(REDUCE_SUM, "reduce_sum", REDUCE, 1)                                                         \
+    X(REDUCE_MAX, "reduce_max", REDUCE, 1)                                                         \
+    X(RESHAPE, "reshape", VIEW, 1)                                                                 \
+    X(EXPAND, "expand", VIEW, 1)                                                                   \
+    X(PERMUTE, "permute", VIEW, 1)                                                                 \
+    X(SLICE, "slice", VIEW, 1)                                                                     \
+    X(PAD, "pad", BIG, 1)                                                                          \
+    X(CONCAT, "concat", BIG, -1)                                                                   \
+    X(GATHER_ROWS, "gather_rows", BIG, 2)                                                          \
+    X(SCATTER_ADD_ROWS, "scatter_add_rows", BIG, 2)                                                \
+    X(MATMUL, "matmul", BIG, 2)                                                                    \
+    X(CONV, "conv", BIG, 2)                                                                        \
+    X(CONV_INPUT_GRAD, "conv_input_grad", BIG, 2)                                                  \
+    X(CONV_WEIGHT_GRAD, "conv_weight_grad", BIG, 2)                                                \
+    X(WINDOW_ARGMAX, "window_argmax", BIG, 1)                                                      \
+    X(WINDOW_GATHER, "window_gather", BIG, 2)                                                      \
+    X(WINDOW_SCATTER, "window_scatter", BIG, 2)                                                    \
+    X(RESAMPLE, "resample", BIG, 1)                                                                \
+    X(ATTENTION, "attention", BIG, 3)                                                              \
+    X(ATTENTION_GRAD, "attention_grad", BIG, 6)                                                    \
+    X(OUTPUT, "output", VIEW, 1)                                                                   \
+    X(ASSIGN, "assign", EFFECT, 2)                                                                 \
     X(UPDATE, "update", EFFECT, -1)
 
 enum kiln_op {
@@ -186,16 +186,16 @@ enum kiln_optimizer_kind {
 /* Words of an update's f32 "hyper" operand; all change without a new plan. */
 enum kiln_hyper {
     KILN_HYPER_LEARNING_RATE,
-    KILN_HYPER_BETA1,        /* Adam; SGD: momentum */
-    KILN_HYPER_BETA2,        /* Adam; RMSProp: alpha */
-    KILN_HYPER_EPSILON,      /* added to the root */
+    KILN_HYPER_BETA1,   /* Adam; SGD: momentum */
+    KILN_HYPER_BETA2,   /* Adam; RMSProp: alpha */
+    KILN_HYPER_EPSILON, /* added to the root */
     KILN_HYPER_WEIGHT_DECAY,
-    KILN_HYPER_CORRECTION1,  /* 1 - beta1^t */
-    KILN_HYPER_CORRECTION2,  /* 1 - beta2^t */
-    KILN_HYPER_CLIP_NORM,    /* largest global gradient norm; 0 = off */
-    KILN_HYPER_EMA_DECAY,    /* ema += (1 - decay) (p - ema) after the update */
-    KILN_HYPER_CLAMP,        /* parameters clamped to +-this after it; 0 = off */
-    KILN_HYPER_LOSS_SCALE,   /* gradients are divided by it; 1 = none */
+    KILN_HYPER_CORRECTION1, /* 1 - beta1^t */
+    KILN_HYPER_CORRECTION2, /* 1 - beta2^t */
+    KILN_HYPER_CLIP_NORM,   /* largest global gradient norm; 0 = off */
+    KILN_HYPER_EMA_DECAY,   /* ema += (1 - decay) (p - ema) after the update */
+    KILN_HYPER_CLAMP,       /* parameters clamped to +-this after it; 0 = off */
+    KILN_HYPER_LOSS_SCALE,  /* gradients are divided by it; 1 = none */
     KILN_HYPER_WORDS = 16
 };
 
@@ -205,26 +205,32 @@ struct kiln_update {
 };
 
 union kiln_params {
-    struct { double value; } constant;       /* CONST filled with one value */
-    struct kiln_rng rng;                     /* RNG */
-    enum kiln_dtype cast;                    /* CAST */
-    uint32_t axes;                           /* REDUCE_*: bit i = axis i */
-    int permutation[KILN_MAX_DIMS];          /* PERMUTE: out axis i = in axis p[i] */
+    struct {
+        double value;
+    } constant;                     /* CONST filled with one value */
+    struct kiln_rng rng;            /* RNG */
+    enum kiln_dtype cast;           /* CAST */
+    uint32_t axes;                  /* REDUCE_*: bit i = axis i */
+    int permutation[KILN_MAX_DIMS]; /* PERMUTE: out axis i = in axis p[i] */
     struct {
         int64_t start[KILN_MAX_DIMS], step[KILN_MAX_DIMS];
-    } slice;                                 /* SLICE; size is the shape */
+    } slice; /* SLICE; size is the shape */
     struct {
         int64_t before[KILN_MAX_DIMS], after[KILN_MAX_DIMS];
         double value;
-    } pad;                                   /* PAD */
-    int axis;                                /* CONCAT */
-    int64_t rows;                            /* SCATTER_ADD_ROWS: table's rows */
-    struct { bool transpose_a, transpose_b; } matmul;
-    struct kiln_conv conv;                   /* CONV* (sizes are the shapes) */
-    struct kiln_window window;               /* WINDOW_* */
+    } pad;        /* PAD */
+    int axis;     /* CONCAT */
+    int64_t rows; /* SCATTER_ADD_ROWS: table's rows */
+    struct {
+        bool transpose_a, transpose_b;
+    } matmul;
+    struct kiln_conv conv;     /* CONV* (sizes are the shapes) */
+    struct kiln_window window; /* WINDOW_* */
     struct kiln_resample resample;
-    struct { float scale; } attention;       /* ATTENTION, ATTENTION_GRAD */
-    int output;                              /* OUTPUT: which output */
+    struct {
+        float scale;
+    } attention; /* ATTENTION, ATTENTION_GRAD */
+    int output;  /* OUTPUT: which output */
     struct kiln_update update;
 };
 
@@ -233,12 +239,12 @@ union kiln_params {
 struct kiln_node_info {
     enum kiln_op op;
     enum kiln_dtype dtype;
-    struct kiln_shape shape;  /* of output 0 */
+    struct kiln_shape shape; /* of output 0 */
     int n_operands;
     const kiln_node *operands;
     const union kiln_params *params;
-    const char *name;         /* INPUT, STATE: name; else label or "" */
-    const void *data;         /* CONST given by data: dense elements; else NULL */
+    const char *name;               /* INPUT, STATE: name; else label or "" */
+    const void *data;               /* CONST given by data: dense elements; else NULL */
     const struct kiln_state *state; /* STATE, else NULL */
 };
 
@@ -277,7 +283,8 @@ KILN_API kiln_node kiln_full(kiln_graph *, struct kiln_shape, double value);
 /* A scalar (f32). */
 KILN_API kiln_node kiln_scalar(kiln_graph *, double value);
 /* Dense row-major elements, copied; f32 or i32. */
-KILN_API kiln_node kiln_constant(kiln_graph *, enum kiln_dtype, struct kiln_shape, const void *data);
+KILN_API kiln_node kiln_constant(kiln_graph *, enum kiln_dtype, struct kiln_shape,
+                                 const void *data);
 /* Random elements; keyed by the i32 [KILN_RNG_KEY_WORDS] input "rng", which
  * the call declares. f32, integer kind i32. */
 KILN_API kiln_node kiln_random(kiln_graph *, struct kiln_shape, struct kiln_rng);
@@ -294,15 +301,15 @@ KILN_API kiln_node kiln_cast(kiln_graph *, kiln_node x, enum kiln_dtype);
 /* condition != 0 ? a : b */
 KILN_API kiln_node kiln_select(kiln_graph *, kiln_node condition, kiln_node a, kiln_node b);
 
-#define KILN_UNARY_BUILDER(name, NAME)                                                                                 \
-    static inline kiln_node kiln_##name(kiln_graph *g, kiln_node x)                                                    \
-    {                                                                                                                  \
-        return kiln_unary(g, KILN_OP_##NAME, x);                                                                       \
+#define KILN_UNARY_BUILDER(name, NAME)                                                             \
+    static inline kiln_node kiln_##name(kiln_graph *g, kiln_node x)                                \
+    {                                                                                              \
+        return kiln_unary(g, KILN_OP_##NAME, x);                                                   \
     }
-#define KILN_BINARY_BUILDER(name, NAME)                                                                                \
-    static inline kiln_node kiln_##name(kiln_graph *g, kiln_node a, kiln_node b)                                       \
-    {                                                                                                                  \
-        return kiln_binary(g, KILN_OP_##NAME, a, b);                                                                   \
+#define KILN_BINARY_BUILDER(name, NAME)                                                            \
+    static inline kiln_node kiln_##name(kiln_graph *g, kiln_node a, kiln_node b)                   \
+    {                                                                                              \
+        return kiln_binary(g, KILN_OP_##NAME, a, b);                                               \
     }
 KILN_UNARY_BUILDER(neg, NEG)
 KILN_UNARY_BUILDER(abs, ABS)
@@ -343,41 +350,45 @@ KILN_API kiln_node kiln_expand(kiln_graph *, kiln_node x, struct kiln_shape);
 /* Output axis i is input axis permutation[i]. */
 KILN_API kiln_node kiln_permute(kiln_graph *, kiln_node x, const int *permutation);
 /* Elements start + i step of each axis, i < size; step != 0, may be negative. */
-KILN_API kiln_node kiln_slice(kiln_graph *, kiln_node x, const int64_t *start, struct kiln_shape size,
-                              const int64_t *step);
+KILN_API kiln_node kiln_slice(kiln_graph *, kiln_node x, const int64_t *start,
+                              struct kiln_shape size, const int64_t *step);
 /* Adds before and after elements of the given value to each axis (>= 0). */
-KILN_API kiln_node kiln_pad(kiln_graph *, kiln_node x, const int64_t *before, const int64_t *after, double value);
+KILN_API kiln_node kiln_pad(kiln_graph *, kiln_node x, const int64_t *before, const int64_t *after,
+                            double value);
 KILN_API kiln_node kiln_concat(kiln_graph *, int n, const kiln_node *parts, int axis);
 /* table [rows, ...], index i32 [n] -> [n, ...]; an index outside the table is
  * clamped into it. Any dtype. */
 KILN_API kiln_node kiln_gather_rows(kiln_graph *, kiln_node table, kiln_node index);
 /* values f32 [n, ...], index i32 [n] -> [rows, ...]; rows not named are 0;
  * equal indices are added in order of n. */
-KILN_API kiln_node kiln_scatter_add_rows(kiln_graph *, kiln_node values, kiln_node index, int64_t rows);
+KILN_API kiln_node kiln_scatter_add_rows(kiln_graph *, kiln_node values, kiln_node index,
+                                         int64_t rows);
 
 /* --- contractions and windows ------------------------------------------- */
 
 /* [m, k] x [k, n] or [b, m, k] x [b, k, n]; transposes swap an operand's last
  * two axes. */
-KILN_API kiln_node kiln_matmul(kiln_graph *, kiln_node a, kiln_node b, bool transpose_a, bool transpose_b);
+KILN_API kiln_node kiln_matmul(kiln_graph *, kiln_node a, kiln_node b, bool transpose_a,
+                               bool transpose_b);
 /* x [n, c, h, w], weight [o, c/groups, kh, kw] -> [n, o, oh, ow]:
  * cross-correlation, oh = (h + top + bottom - dilation (kh - 1) - 1)/stride + 1. */
 KILN_API kiln_node kiln_conv(kiln_graph *, kiln_node x, kiln_node weight, struct kiln_conv);
 /* d_y [n, o, oh, ow], weight -> d_x [n, c, h, w] of the given size (also the
  * transposed convolution's forward pass). */
-KILN_API kiln_node kiln_conv_input_grad(kiln_graph *, kiln_node d_y, kiln_node weight, struct kiln_conv, int64_t h,
-                                        int64_t w);
+KILN_API kiln_node kiln_conv_input_grad(kiln_graph *, kiln_node d_y, kiln_node weight,
+                                        struct kiln_conv, int64_t h, int64_t w);
 /* x, d_y -> d_weight [o, c/groups, kh, kw]. */
-KILN_API kiln_node kiln_conv_weight_grad(kiln_graph *, kiln_node x, kiln_node d_y, struct kiln_conv, int64_t kh,
-                                         int64_t kw);
+KILN_API kiln_node kiln_conv_weight_grad(kiln_graph *, kiln_node x, kiln_node d_y, struct kiln_conv,
+                                         int64_t kh, int64_t kw);
 /* x [n, c, h, w] -> i32 [n, c, oh, ow]: index y w + x of the first largest
  * element of each window within its plane. Not differentiable. */
 KILN_API kiln_node kiln_window_argmax(kiln_graph *, kiln_node x, struct kiln_window);
 /* x [n, c, h, w], index [n, c, oh, ow] -> x at the index. */
-KILN_API kiln_node kiln_window_gather(kiln_graph *, kiln_node x, kiln_node index, struct kiln_window);
+KILN_API kiln_node kiln_window_gather(kiln_graph *, kiln_node x, kiln_node index,
+                                      struct kiln_window);
 /* d_y, index -> [n, c, h, w]: the adjoint of kiln_window_gather. */
-KILN_API kiln_node kiln_window_scatter(kiln_graph *, kiln_node d_y, kiln_node index, struct kiln_window, int64_t h,
-                                       int64_t w);
+KILN_API kiln_node kiln_window_scatter(kiln_graph *, kiln_node d_y, kiln_node index,
+                                       struct kiln_window, int64_t h, int64_t w);
 KILN_API kiln_node kiln_resample(kiln_graph *, kiln_node x, struct kiln_resample);
 /* q [b, nq, d], k [b, nk, d], v [b, nk, dv] -> softmax(scale q k^T) v
  * [b, nq, dv] and, as output 1, the log-sum-exp of the scaled scores [b, nq].
@@ -385,9 +396,9 @@ KILN_API kiln_node kiln_resample(kiln_graph *, kiln_node x, struct kiln_resample
 KILN_API kiln_node kiln_attention(kiln_graph *, kiln_node q, kiln_node k, kiln_node v, float scale,
                                   kiln_node *log_sum_exp);
 /* Gradient of attention's output 0: d_q (returned), d_k and d_v. */
-KILN_API kiln_node kiln_attention_grad(kiln_graph *, kiln_node q, kiln_node k, kiln_node v, kiln_node out,
-                                       kiln_node log_sum_exp, kiln_node d_out, float scale, kiln_node *d_k,
-                                       kiln_node *d_v);
+KILN_API kiln_node kiln_attention_grad(kiln_graph *, kiln_node q, kiln_node k, kiln_node v,
+                                       kiln_node out, kiln_node log_sum_exp, kiln_node d_out,
+                                       float scale, kiln_node *d_k, kiln_node *d_v);
 
 /* --- effects ------------------------------------------------------------ */
 
@@ -399,8 +410,9 @@ KILN_API kiln_node kiln_assign(kiln_graph *, kiln_node state, kiln_node value);
  * the parameters. A non-finite gradient norm leaves everything unchanged. The
  * node's value is f32 [2]: global gradient norm before clipping; 1 if the
  * update was done, 0 if it was masked. */
-KILN_API kiln_node kiln_optimizer_update(kiln_graph *, int n, const kiln_node *states, const kiln_node *gradients,
-                                         kiln_node hyper, struct kiln_update);
+KILN_API kiln_node kiln_optimizer_update(kiln_graph *, int n, const kiln_node *states,
+                                         const kiln_node *gradients, kiln_node hyper,
+                                         struct kiln_update);
 
 /* --- derivatives --------------------------------------------------------- */
 

@@ -18,18 +18,18 @@ extern "C" {
 #endif
 
 enum kiln_layout {
-    KILN_LAYOUT_DENSE,     /* row-major: nchw, oihw, any rank */
-    KILN_LAYOUT_NHWC,      /* feature maps; for weights o,h,w,i (ohwi) */
-    KILN_LAYOUT_NCHW8C,    /* [n][c/8][h][w][8] */
-    KILN_LAYOUT_NCHW16C,   /* [n][c/16][h][w][16] */
-    KILN_LAYOUT_OIHW8I8O,  /* [o/8][i/8][h][w][8i][8o] */
+    KILN_LAYOUT_DENSE,    /* row-major: nchw, oihw, any rank */
+    KILN_LAYOUT_NHWC,     /* feature maps; for weights o,h,w,i (ohwi) */
+    KILN_LAYOUT_NCHW8C,   /* [n][c/8][h][w][8] */
+    KILN_LAYOUT_NCHW16C,  /* [n][c/16][h][w][16] */
+    KILN_LAYOUT_OIHW8I8O, /* [o/8][i/8][h][w][8i][8o] */
     KILN_LAYOUT_OIHW8O8I,
     KILN_LAYOUT_OIHW16I16O,
     KILN_LAYOUT_OIHW16O16I,
-    KILN_LAYOUT_OHWI16O,   /* [o/16][h][w][i][16o] (oneDNN Ohwi16o) */
+    KILN_LAYOUT_OHWI16O, /* [o/16][h][w][i][16o] (oneDNN Ohwi16o) */
     KILN_LAYOUT_OHWI32O,
     KILN_LAYOUT_OHWI64O,
-    KILN_LAYOUT_HWIO,      /* [h][w][i][o] */
+    KILN_LAYOUT_HWIO, /* [h][w][i][o] */
     KILN_LAYOUT_COUNT
 };
 
@@ -65,10 +65,10 @@ KILN_API struct kiln_view kiln_layout_view(enum kiln_layout layout, const struct
 KILN_API int64_t kiln_view_at(const struct kiln_view *view, int64_t element);
 /* Copies count(shape) elements of element_bytes between a dense row-major host
  * array and its stored form. source and target must not overlap. */
-KILN_API void kiln_layout_pack(enum kiln_layout layout, const struct kiln_shape *shape, size_t element_bytes,
-                               const void *dense, void *stored);
-KILN_API void kiln_layout_unpack(enum kiln_layout layout, const struct kiln_shape *shape, size_t element_bytes,
-                                 const void *stored, void *dense);
+KILN_API void kiln_layout_pack(enum kiln_layout layout, const struct kiln_shape *shape,
+                               size_t element_bytes, const void *dense, void *stored);
+KILN_API void kiln_layout_unpack(enum kiln_layout layout, const struct kiln_shape *shape,
+                                 size_t element_bytes, const void *stored, void *dense);
 
 #ifdef __cplusplus
 }

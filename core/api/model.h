@@ -27,9 +27,9 @@ extern "C" {
 /* --- options and config ----------------------------------------------------- */
 
 enum kiln_option_type {
-    KILN_OPTION_BOOL,   /* true, false, yes, no, on, off, 1, 0 */
-    KILN_OPTION_INT,    /* decimal, in min..max */
-    KILN_OPTION_FLOAT,  /* finite, in min..max */
+    KILN_OPTION_BOOL,  /* true, false, yes, no, on, off, 1, 0 */
+    KILN_OPTION_INT,   /* decimal, in min..max */
+    KILN_OPTION_FLOAT, /* finite, in min..max */
     KILN_OPTION_STRING,
     KILN_OPTION_CHOICE, /* one of choices */
     KILN_OPTION_INTS,   /* comma-separated list, each in min..max */
@@ -55,21 +55,24 @@ KILN_API bool kiln_config_bool(const kiln_config *, const char *section, const c
 /* Lives as long as the config. */
 KILN_API const char *kiln_config_string(const kiln_config *, const char *section, const char *key);
 /* Numbers of a list; returns their count, at most max written. */
-KILN_API int kiln_config_list(const kiln_config *, const char *section, const char *key, int max, double *out);
+KILN_API int kiln_config_list(const kiln_config *, const char *section, const char *key, int max,
+                              double *out);
 /* Replaces the value of a declared key, for struct kiln_model.derive. */
-KILN_API enum kiln_status kiln_config_replace_number(kiln_config *, const char *section, const char *key,
-                                                     double value, struct kiln_error *);
+KILN_API enum kiln_status kiln_config_replace_number(kiln_config *, const char *section,
+                                                     const char *key, double value,
+                                                     struct kiln_error *);
 /* True if a file or --set gave the key (not the default). */
 KILN_API bool kiln_config_given(const kiln_config *, const char *section, const char *key);
 
 /* --- data -------------------------------------------------------------------- */
 
 struct kiln_data_info {
-    bool points;                      /* else pictures */
-    int64_t channels, height, width;  /* points: 2, 1, 1 */
-    int64_t n_classes;                /* 0 = no labels */
+    bool points;                     /* else pictures */
+    int64_t channels, height, width; /* points: 2, 1, 1 */
+    int64_t n_classes;               /* 0 = no labels */
     int64_t n_train, n_test;
-    const void *train; /* u8 pictures or f32 points in host memory; NULL when the data is not loaded */
+    const void
+        *train; /* u8 pictures or f32 points in host memory; NULL when the data is not loaded */
 };
 
 /* One batch in a graph. */
@@ -82,7 +85,7 @@ struct kiln_batch {
 
 /* --- training ---------------------------------------------------------------- */
 
-#define KILN_MAX_PHASES 4
+#define KILN_MAX_PHASES  4
 #define KILN_MAX_METRICS 16
 
 /* A training phase, e.g. "critic" and "generator". A step of the run executes
@@ -121,10 +124,10 @@ struct kiln_figures {
 /* What the user asked for. */
 struct kiln_sample_request {
     int64_t batch;
-    const char *sampler;  /* "" = the model's default */
-    int steps;            /* 0 = the model's default */
+    const char *sampler; /* "" = the model's default */
+    int steps;           /* 0 = the model's default */
     double eta, guidance, noise_scale;
-    bool labelled;        /* an i32 [batch] label input is given */
+    bool labelled; /* an i32 [batch] label input is given */
 };
 
 /*
@@ -147,21 +150,23 @@ struct kiln_sample_plan {
 typedef void kiln_describe_fn(void *user, const char *name, double value);
 
 struct kiln_model {
-    uint32_t abi;  /* KILN_MODEL_ABI */
-    uint32_t size; /* sizeof(struct kiln_model) of the plugin's headers */
-    const char *name;    /* the plugin's file is NAME.so */
-    const char *summary; /* one line */
+    uint32_t abi;                      /* KILN_MODEL_ABI */
+    uint32_t size;                     /* sizeof(struct kiln_model) of the plugin's headers */
+    const char *name;                  /* the plugin's file is NAME.so */
+    const char *summary;               /* one line */
     const struct kiln_option *options; /* ends with section NULL; may be NULL */
 
     /* Checks the configuration against the data and prepares the model; an
      * error names the key. */
-    enum kiln_status (*create)(const kiln_config *, const struct kiln_data_info *, void **model, struct kiln_error *);
+    enum kiln_status (*create)(const kiln_config *, const struct kiln_data_info *, void **model,
+                               struct kiln_error *);
     void (*destroy)(void *model);
 
     /* Fills phases and returns their number (>= 1). */
     int (*phases)(void *model, struct kiln_phase phases[KILN_MAX_PHASES]);
     /* Builds a phase's loss. Errors stick to the graph. */
-    void (*loss)(void *model, kiln_graph *, int phase, const struct kiln_batch *, struct kiln_loss *);
+    void (*loss)(void *model, kiln_graph *, int phase, const struct kiln_batch *,
+                 struct kiln_loss *);
 
     /* NULL = none. Figures of a test batch; pictures decoded from a batch. */
     void (*evaluate)(void *model, kiln_graph *, const struct kiln_batch *, struct kiln_figures *);
@@ -170,18 +175,19 @@ struct kiln_model {
     /* Names of the samplers, NULL-terminated, the default first; NULL = the
      * model cannot sample. */
     const char *const *samplers;
-    enum kiln_status (*sample_plan)(void *model, const struct kiln_sample_request *, struct kiln_sample_plan *,
-                                    struct kiln_error *);
+    enum kiln_status (*sample_plan)(void *model, const struct kiln_sample_request *,
+                                    struct kiln_sample_plan *, struct kiln_error *);
     /* noise -> carried */
-    void (*sample_start)(void *model, kiln_graph *, const struct kiln_sample_request *, kiln_node noise,
-                         kiln_node *carried);
+    void (*sample_start)(void *model, kiln_graph *, const struct kiln_sample_request *,
+                         kiln_node noise, kiln_node *carried);
     /* carried, coefficients f32 [n_coefficients], label or 0 -> next; not
      * called when there are no iterations */
-    void (*sample_step)(void *model, kiln_graph *, const struct kiln_sample_request *, const kiln_node *carried,
-                        kiln_node coefficients, kiln_node label, kiln_node *next);
+    void (*sample_step)(void *model, kiln_graph *, const struct kiln_sample_request *,
+                        const kiln_node *carried, kiln_node coefficients, kiln_node label,
+                        kiln_node *next);
     /* carried -> pictures in 0..1 (clamped by the caller) or points */
-    kiln_node (*sample_finish)(void *model, kiln_graph *, const struct kiln_sample_request *, const kiln_node *carried,
-                               kiln_node label);
+    kiln_node (*sample_finish)(void *model, kiln_graph *, const struct kiln_sample_request *,
+                               const kiln_node *carried, kiln_node label);
 
     /* Derived quantities; NULL = none. */
     void (*describe)(void *model, kiln_describe_fn *, void *user);

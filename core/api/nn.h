@@ -59,7 +59,8 @@ KILN_API kiln_node kiln_dropout(kiln_graph *, kiln_node x, double p, uint32_t st
  * in 0..1 by logits l, elementwise. */
 KILN_API kiln_node kiln_bce_with_logits(kiln_graph *, kiln_node logits, kiln_node target);
 /* softmax(scale q k^T) v on [b, n, d]. */
-KILN_API kiln_node kiln_scaled_attention(kiln_graph *, kiln_node q, kiln_node k, kiln_node v, float scale);
+KILN_API kiln_node kiln_scaled_attention(kiln_graph *, kiln_node q, kiln_node k, kiln_node v,
+                                         float scale);
 
 /* --- spatial -------------------------------------------------------------- */
 
@@ -70,24 +71,28 @@ KILN_API kiln_node kiln_avg_pool(kiln_graph *, kiln_node x, int factor);
 /* Average over size x size windows, stride 1, zero padding counted. */
 KILN_API kiln_node kiln_avg_pool_same(kiln_graph *, kiln_node x, int size);
 KILN_API kiln_node kiln_upsample_nearest(kiln_graph *, kiln_node x, int factor);
-KILN_API kiln_node kiln_resize_bilinear(kiln_graph *, kiln_node x, int64_t h, int64_t w, bool align_corners);
+KILN_API kiln_node kiln_resize_bilinear(kiln_graph *, kiln_node x, int64_t h, int64_t w,
+                                        bool align_corners);
 /* Mirrors the last axis where flag f32 [n] is not 0. */
 KILN_API kiln_node kiln_flip_where(kiln_graph *, kiln_node x, kiln_node flag);
 
 /* --- modules -------------------------------------------------------------- */
 
 /* A state with the given initial value; NULL-safe shorthand. */
-KILN_API kiln_node kiln_parameter(kiln_graph *, const char *name, struct kiln_shape, struct kiln_init);
+KILN_API kiln_node kiln_parameter(kiln_graph *, const char *name, struct kiln_shape,
+                                  struct kiln_init);
 /* x [..., in] -> [..., out]: x W^T + b, W [out, in]. */
 KILN_API kiln_node kiln_linear(kiln_graph *, const char *name, kiln_node x, int64_t out, bool bias);
 /* weight [out, c, k, k] */
 KILN_API kiln_node kiln_conv2d(kiln_graph *, const char *name, kiln_node x, int64_t out, int kernel,
                                struct kiln_conv, bool bias);
 /* weight [c, out, k, k]; size (h-1) stride - 2 padding + k + output_padding. */
-KILN_API kiln_node kiln_conv_transpose2d(kiln_graph *, const char *name, kiln_node x, int64_t out, int kernel,
-                                         int stride, int padding, int output_padding, bool bias);
+KILN_API kiln_node kiln_conv_transpose2d(kiln_graph *, const char *name, kiln_node x, int64_t out,
+                                         int kernel, int stride, int padding, int output_padding,
+                                         bool bias);
 /* Wu & He 2018; affine "weight", "bias" [c]. */
-KILN_API kiln_node kiln_group_norm(kiln_graph *, const char *name, kiln_node x, int groups, double epsilon);
+KILN_API kiln_node kiln_group_norm(kiln_graph *, const char *name, kiln_node x, int groups,
+                                   double epsilon);
 /* Over the last axis. */
 KILN_API kiln_node kiln_layer_norm(kiln_graph *, const char *name, kiln_node x, double epsilon);
 /* Per sample and channel, without affine parameters. */
@@ -99,17 +104,19 @@ KILN_API kiln_node kiln_instance_norm(kiln_graph *, kiln_node x, double epsilon)
  * momentum 0.1 as PyTorch); else the running ones. Used twice in one graph,
  * the second use continues from the first's new running values.
  */
-KILN_API kiln_node kiln_batch_norm(kiln_graph *, const char *name, kiln_node x, double epsilon, double momentum,
-                                   bool training);
+KILN_API kiln_node kiln_batch_norm(kiln_graph *, const char *name, kiln_node x, double epsilon,
+                                   double momentum, bool training);
 /* Rows of "weight" [rows, width] at index i32 [n]; initial N(0, 1). */
-KILN_API kiln_node kiln_embedding(kiln_graph *, const char *name, kiln_node index, int64_t rows, int64_t width);
+KILN_API kiln_node kiln_embedding(kiln_graph *, const char *name, kiln_node index, int64_t rows,
+                                  int64_t width);
 /*
  * Sinusoidal embedding of f32 [n] to [n, width] (Vaswani et al. 2017 in
  * diffusers' form): frequencies exp(-ln(max_period) i / (half - shift)), sine
  * then cosine, swapped if flip; an odd width gets a zero column.
  */
-KILN_API kiln_node kiln_timestep_embedding(kiln_graph *, kiln_node t, int64_t width, bool flip_sin_to_cos,
-                                           double downscale_freq_shift, double max_period);
+KILN_API kiln_node kiln_timestep_embedding(kiln_graph *, kiln_node t, int64_t width,
+                                           bool flip_sin_to_cos, double downscale_freq_shift,
+                                           double max_period);
 
 #ifdef __cplusplus
 }

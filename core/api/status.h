@@ -12,7 +12,7 @@ extern "C" {
 #endif
 
 #if defined(__GNUC__)
-#define KILN_API __attribute__((visibility("default")))
+#define KILN_API               __attribute__((visibility("default")))
 #define KILN_PRINTF(fmt, args) __attribute__((format(printf, fmt, args)))
 #else
 #define KILN_API
@@ -38,8 +38,8 @@ struct kiln_error {
  * characters in the formatted text are replaced by '?'. Never overwrites the
  * meaning of status: status must not be KILN_OK.
  */
-KILN_API enum kiln_status kiln_fail(struct kiln_error *error, enum kiln_status status, const char *format, ...)
-    KILN_PRINTF(3, 4);
+KILN_API enum kiln_status kiln_fail(struct kiln_error *error, enum kiln_status status,
+                                    const char *format, ...) KILN_PRINTF(3, 4);
 
 #ifdef __cplusplus
 }

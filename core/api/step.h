@@ -57,8 +57,8 @@ KILN_API const char *kiln_step_kind_name(enum kiln_step_kind kind);
 
 /* --- loops: everything pointwise, reductions, copies ---------------------- */
 
-#define KILN_LOOP_MAX_DIMS 12
-#define KILN_LOOP_MAX_ACCESSES 48
+#define KILN_LOOP_MAX_DIMS         12
+#define KILN_LOOP_MAX_ACCESSES     48
 #define KILN_LOOP_MAX_INSTRUCTIONS 256
 
 /*
@@ -95,7 +95,7 @@ enum kiln_instruction_op {
 struct kiln_instruction {
     uint16_t op; /* enum kiln_op or kiln_instruction_op */
     uint8_t section;
-    bool integer;   /* the register is i32 */
+    bool integer;    /* the register is i32 */
     int16_t a, b, c; /* operand registers, -1 = none */
     int16_t access;  /* LOAD, STORE: index into accesses */
     union {
@@ -204,11 +204,11 @@ struct kiln_step_update {
 
 struct kiln_step {
     enum kiln_step_kind kind;
-    uint16_t algorithm;         /* of the backend's candidates(); 0 = plain */
-    struct kiln_place scratch;  /* scratch_bytes of it, for this step alone */
+    uint16_t algorithm;        /* of the backend's candidates(); 0 = plain */
+    struct kiln_place scratch; /* scratch_bytes of it, for this step alone */
     int64_t scratch_bytes;
-    kiln_node node;             /* the first graph node it computes, for dumps */
-    const char *label;          /* never NULL */
+    kiln_node node;    /* the first graph node it computes, for dumps */
+    const char *label; /* never NULL */
     union {
         struct kiln_loop loop;
         struct kiln_step_matmul matmul;

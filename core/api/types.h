@@ -25,8 +25,9 @@ struct kiln_shape {
     int64_t d[KILN_MAX_DIMS];
 };
 
-#define KILN_SHAPE(...)                                                                                                \
-    kiln_shape_make((int)(sizeof((int64_t[]){__VA_ARGS__}) / sizeof(int64_t)), (const int64_t[]){__VA_ARGS__})
+#define KILN_SHAPE(...)                                                                            \
+    kiln_shape_make((int)(sizeof((int64_t[]){__VA_ARGS__}) / sizeof(int64_t)),                     \
+                    (const int64_t[]){__VA_ARGS__})
 
 /* A shape of n extents; more than KILN_MAX_DIMS give an invalid shape (first
  * extent 0), which every builder refuses. */

@@ -16,8 +16,10 @@ void kiln_arena_destroy(kiln_arena **);
 void *kiln_arena_alloc(kiln_arena *, size_t count, size_t size);
 /* A copy of the string, or NULL. */
 char *kiln_arena_strdup(kiln_arena *, const char *);
-char *kiln_arena_printf(kiln_arena *, const char *format, ...) __attribute__((format(printf, 2, 3)));
+char *kiln_arena_printf(kiln_arena *, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
 
-#define KILN_ARENA_NEW(arena, type, count) ((type *)kiln_arena_alloc((arena), (count), sizeof(type)))
+#define KILN_ARENA_NEW(arena, type, count)                                                         \
+    ((type *)kiln_arena_alloc((arena), (count), sizeof(type)))
 
 #endif

@@ -15,7 +15,8 @@ struct kiln_text {
     bool failed;
 };
 
-void kiln_text_append(struct kiln_text *, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void kiln_text_append(struct kiln_text *, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
 void kiln_text_bytes(struct kiln_text *, const char *bytes, size_t n);
 void kiln_text_finish(struct kiln_text *);
 

@@ -10,12 +10,14 @@ static enum kiln_status run(const struct kiln_cli *cli, struct kiln_error *error
     if (!out)
         return kiln_fail(error, KILN_INPUT, "import: -o FILE.safetensors is missing");
     kiln_torch_file *file;
-    enum kiln_status status = kiln_torch_open(cli->arguments[0], kiln_cli_value(cli, "dictionary"), &file, error);
+    enum kiln_status status =
+        kiln_torch_open(cli->arguments[0], kiln_cli_value(cli, "dictionary"), &file, error);
     if (status)
         return status;
     const char *dictionary = kiln_torch_dictionary(file);
     kiln_cli_message("%s: %d tensors of %s%s%s", cli->arguments[0], kiln_torch_count(file),
-                     *dictionary ? "its dictionary '" : "the file", dictionary, *dictionary ? "'" : "");
+                     *dictionary ? "its dictionary '" : "the file", dictionary,
+                     *dictionary ? "'" : "");
     status = kiln_torch_convert(file, out, error);
     kiln_torch_close(&file);
     if (status)
@@ -32,8 +34,10 @@ static const struct kiln_cli_option options[] = {
 };
 
 static const char *const examples[] = {
-    "kiln import checkpoint.pth -o weights.safetensors", "converts the weights, an average before the raw ones",
-    "kiln import checkpoint.pth --dictionary 0 -o raw.safetensors", "takes the first dictionary of a list", NULL};
+    "kiln import checkpoint.pth -o weights.safetensors",
+    "converts the weights, an average before the raw ones",
+    "kiln import checkpoint.pth --dictionary 0 -o raw.safetensors",
+    "takes the first dictionary of a list", NULL};
 
 const struct kiln_command kiln_command_import = {
     .name = "import",
@@ -41,11 +45,13 @@ const struct kiln_command kiln_command_import = {
     .min_arguments = 1,
     .max_arguments = 1,
     .summary = "convert weights saved by PyTorch to safetensors",
-    .description =
-        "Reads the archives of torch.save without executing anything: an allow-list of operations and classes "
-        "rebuilds the dictionary of tensors, everything else is refused. The prefixes of wrappers (module., "
-        "nn_model.) are stripped. Where a file holds several dictionaries, the largest is taken, and an average of "
-        "weights before the raw ones.",
+    .description = "Reads the archives of torch.save without executing anything: an allow-list of "
+                   "operations and classes "
+                   "rebuilds the dictionary of tensors, everything else is refused. The prefixes "
+                   "of wrappers (module., "
+                   "nn_model.) are stripped. Where a file holds several dictionaries, the largest "
+                   "is taken, and an average of "
+                   "weights before the raw ones.",
     .options = options,
     .examples = examples,
     .run = run};

@@ -9,7 +9,7 @@
 typedef struct kiln_device kiln_device;
 
 struct kiln_device_entry {
-    char name[64];               /* "cpu", "cpu:ref", "opencl:0" */
+    char name[64]; /* "cpu", "cpu:ref", "opencl:0" */
     const struct kiln_backend *backend;
     int index;
     bool reference;
@@ -27,8 +27,8 @@ int kiln_device_list(int max, struct kiln_device_entry *, char *notes, size_t no
  * (the best by type: GPU, accelerator, then cpu). Unknown or ambiguous:
  * KILN_INPUT with the list of names; a device that fails: KILN_MACHINE.
  */
-enum kiln_status kiln_device_open(const char *spec, const struct kiln_device_options *, kiln_device **,
-                                  struct kiln_error *);
+enum kiln_status kiln_device_open(const char *spec, const struct kiln_device_options *,
+                                  kiln_device **, struct kiln_error *);
 void kiln_device_close(kiln_device **);
 
 const char *kiln_device_name(const kiln_device *);

@@ -38,19 +38,21 @@ struct kiln_resident {
     const void *data; /* dense */
 };
 
-enum kiln_status kiln_session_create(kiln_device *, const struct kiln_session_options *, kiln_session **,
-                                     struct kiln_error *);
+enum kiln_status kiln_session_create(kiln_device *, const struct kiln_session_options *,
+                                     kiln_session **, struct kiln_error *);
 void kiln_session_destroy(kiln_session **);
 /* As kiln_states_group. Before prepare. */
-enum kiln_status kiln_session_group(kiln_session *, const char *prefix, struct kiln_update, struct kiln_error *);
+enum kiln_status kiln_session_group(kiln_session *, const char *prefix, struct kiln_update,
+                                    struct kiln_error *);
 /*
  * Collects the states of all graphs that the session will run, chooses the
  * feature layout (the graphs[0] decides, timed if tuning is on) and the
  * storage layouts, allocates state and data memory and uploads the data.
  * Memory that does not fit is KILN_MACHINE and says need and limit.
  */
-enum kiln_status kiln_session_prepare(kiln_session *, int n_graphs, kiln_graph *const *graphs, int n_resident,
-                                      const struct kiln_resident *, struct kiln_error *);
+enum kiln_status kiln_session_prepare(kiln_session *, int n_graphs, kiln_graph *const *graphs,
+                                      int n_resident, const struct kiln_resident *,
+                                      struct kiln_error *);
 
 const kiln_states *kiln_session_states(const kiln_session *);
 kiln_device *kiln_session_device(const kiln_session *);
@@ -61,26 +63,27 @@ enum kiln_status kiln_session_initialise(kiln_session *, uint64_t seed, struct k
  * not kept: get and set fail with KILN_INPUT. get waits for the device. */
 enum kiln_status kiln_session_state_get(kiln_session *, int state, enum kiln_state_part, void *out,
                                         struct kiln_error *);
-enum kiln_status kiln_session_state_set(kiln_session *, int state, enum kiln_state_part, const void *in,
-                                        struct kiln_error *);
+enum kiln_status kiln_session_state_set(kiln_session *, int state, enum kiln_state_part,
+                                        const void *in, struct kiln_error *);
 
 /* One line: what was chosen and by which libraries, for the hash of choices. */
 const char *kiln_session_choices(const kiln_session *);
 
-enum kiln_status kiln_executable_create(kiln_session *, const kiln_graph *, const struct kiln_compile_options *,
-                                        kiln_executable **, struct kiln_error *);
+enum kiln_status kiln_executable_create(kiln_session *, const kiln_graph *,
+                                        const struct kiln_compile_options *, kiln_executable **,
+                                        struct kiln_error *);
 void kiln_executable_destroy(kiln_executable **);
 const struct kiln_plan *kiln_executable_plan(const kiln_executable *);
 /* Copies dense values to an input; enqueued, source reusable at return. An
  * input the plan dropped as dead is accepted silently; other unknown names and
  * sizes are KILN_INPUT. */
-enum kiln_status kiln_executable_write(kiln_executable *, const char *input, const void *data, int64_t bytes,
-                                       struct kiln_error *);
+enum kiln_status kiln_executable_write(kiln_executable *, const char *input, const void *data,
+                                       int64_t bytes, struct kiln_error *);
 /* Enqueues one execution. */
 enum kiln_status kiln_executable_run(kiln_executable *, struct kiln_error *);
 /* Waits and copies an output to dense row-major host memory. */
-enum kiln_status kiln_executable_read(kiln_executable *, const char *output, void *data, int64_t bytes,
-                                      struct kiln_error *);
+enum kiln_status kiln_executable_read(kiln_executable *, const char *output, void *data,
+                                      int64_t bytes, struct kiln_error *);
 /* With compile option keep: the value of a materialised node. */
 enum kiln_status kiln_executable_read_value(kiln_executable *, int value, void *data, int64_t bytes,
                                             struct kiln_error *);

@@ -18,7 +18,7 @@ struct kiln_data_slot {
 
 struct kiln_plan_options {
     const struct kiln_caps *caps;
-    const kiln_states *states; /* frozen */
+    const kiln_states *states;       /* frozen */
     enum kiln_layout feature_layout; /* of feature maps whose channels it divides */
     bool fuse;    /* false: a step for each node, every view copied: the oracle */
     bool reuse;   /* false: no buffer shares memory with another */
@@ -27,7 +27,8 @@ struct kiln_plan_options {
     int n_data;
     const struct kiln_data_slot *data;
     /* The backend's ways to do a step, and which to take (index; NULL = 0). */
-    int (*candidates)(void *user, const struct kiln_step *, struct kiln_candidate[KILN_MAX_CANDIDATES]);
+    int (*candidates)(void *user, const struct kiln_step *,
+                      struct kiln_candidate[KILN_MAX_CANDIDATES]);
     int (*choose)(void *user, const struct kiln_step *, int n, const struct kiln_candidate *);
     void *user;
 };
@@ -37,8 +38,8 @@ struct kiln_plan_value {
     kiln_node node;          /* the graph node it holds */
     struct kiln_shape shape; /* logical */
     struct kiln_place place;
-    struct kiln_view view;   /* from the place */
-    int first, last;         /* steps that write and last read it */
+    struct kiln_view view; /* from the place */
+    int first, last;       /* steps that write and last read it */
 };
 
 struct kiln_plan_binding {
@@ -61,23 +62,23 @@ struct kiln_plan {
     struct kiln_plan_binding *inputs, *outputs;
     struct kiln_plan_constant *constants;
     struct kiln_plan_value *values;
-    int64_t live_bytes;  /* largest live set of the workspace */
-    int n_reorders;      /* loops that only change a layout */
-    int64_t flops;       /* 2 per multiply-add of matmuls and convolutions */
+    int64_t live_bytes; /* largest live set of the workspace */
+    int n_reorders;     /* loops that only change a layout */
+    int64_t flops;      /* 2 per multiply-add of matmuls and convolutions */
     enum kiln_layout feature_layout;
-    void *arena;         /* owns everything above */
+    void *arena; /* owns everything above */
 };
 
 /* KILN_INPUT: the graph's sticky error; KILN_MACHINE: out of memory. The graph
  * must outlive the call only. */
-enum kiln_status kiln_plan_create(const kiln_graph *, const struct kiln_plan_options *, struct kiln_plan **,
-                                  struct kiln_error *);
+enum kiln_status kiln_plan_create(const kiln_graph *, const struct kiln_plan_options *,
+                                  struct kiln_plan **, struct kiln_error *);
 void kiln_plan_destroy(struct kiln_plan **);
 /* The storage layout that a convolution weight gets under a feature layout:
  * that of the first candidate of its weight gradient (or, in a graph without
  * one, of its forward pass). Called before kiln_states_freeze. */
-enum kiln_status kiln_plan_state_layouts(const kiln_graph *, const struct kiln_plan_options *, kiln_states *,
-                                         struct kiln_error *);
+enum kiln_status kiln_plan_state_layouts(const kiln_graph *, const struct kiln_plan_options *,
+                                         kiln_states *, struct kiln_error *);
 /* Text form, stable across runs: steps, operands, layouts, places, totals. */
 void kiln_plan_dump(const struct kiln_plan *, FILE *);
 /* Independent of the planner: recomputes lifetimes from the steps' places and

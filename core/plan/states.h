@@ -12,19 +12,25 @@
 #include "core/api/graph.h"
 #include "core/api/layout.h"
 
-enum kiln_state_part { KILN_STATE_VALUE, KILN_STATE_MOMENT1, KILN_STATE_MOMENT2, KILN_STATE_EMA, KILN_STATE_PARTS };
+enum kiln_state_part {
+    KILN_STATE_VALUE,
+    KILN_STATE_MOMENT1,
+    KILN_STATE_MOMENT2,
+    KILN_STATE_EMA,
+    KILN_STATE_PARTS
+};
 
 struct kiln_state_slot {
-    struct kiln_state state;     /* name owned by the table */
-    enum kiln_layout layout;     /* of all four parts */
-    int group;                   /* -1: buffer or untrained */
-    int64_t offset;              /* bytes within the group's arena, or in the region if group < 0 */
+    struct kiln_state state; /* name owned by the table */
+    enum kiln_layout layout; /* of all four parts */
+    int group;               /* -1: buffer or untrained */
+    int64_t offset;          /* bytes within the group's arena, or in the region if group < 0 */
 };
 
 struct kiln_state_group {
     char prefix[128];
     struct kiln_update update;
-    int64_t bytes;                       /* of one arena */
+    int64_t bytes;                         /* of one arena */
     int64_t part_offset[KILN_STATE_PARTS]; /* bytes in the region; -1 = part not kept */
 };
 

@@ -28,16 +28,17 @@ static const struct {
     const char *class;
     enum kiln_tensor_dtype dtype;
 } storages[] = {
-    {"torch FloatStorage", KILN_TENSOR_F32},     {"torch DoubleStorage", KILN_TENSOR_F64},
-    {"torch HalfStorage", KILN_TENSOR_F16},      {"torch BFloat16Storage", KILN_TENSOR_BF16},
-    {"torch LongStorage", KILN_TENSOR_I64},      {"torch IntStorage", KILN_TENSOR_I32},
-    {"torch ShortStorage", KILN_TENSOR_I16},     {"torch CharStorage", KILN_TENSOR_I8},
-    {"torch ByteStorage", KILN_TENSOR_U8},       {"torch BoolStorage", KILN_TENSOR_BOOL},
+    {"torch FloatStorage", KILN_TENSOR_F32}, {"torch DoubleStorage", KILN_TENSOR_F64},
+    {"torch HalfStorage", KILN_TENSOR_F16},  {"torch BFloat16Storage", KILN_TENSOR_BF16},
+    {"torch LongStorage", KILN_TENSOR_I64},  {"torch IntStorage", KILN_TENSOR_I32},
+    {"torch ShortStorage", KILN_TENSOR_I16}, {"torch CharStorage", KILN_TENSOR_I8},
+    {"torch ByteStorage", KILN_TENSOR_U8},   {"torch BoolStorage", KILN_TENSOR_BOOL},
 };
 
 static bool is_call(const struct kiln_pickle_value *v, const char *class, size_t min_arguments)
 {
-    return v->kind == KILN_PICKLE_CALL && kiln_pickle_is(v->items[0], class) && v->items[1]->n >= min_arguments;
+    return v->kind == KILN_PICKLE_CALL && kiln_pickle_is(v->items[0], class) &&
+           v->items[1]->n >= min_arguments;
 }
 
 /* The call that rebuilds a tensor, also inside a parameter; NULL if v is none. */
@@ -56,8 +57,8 @@ static const struct kiln_zip_entry *storage_entry(const struct kiln_torch_file *
     if (storage->kind != KILN_PICKLE_STORAGE || storage->items[0]->n < 3)
         return NULL;
     struct kiln_pickle_value **id = storage->items[0]->items;
-    if (!kiln_pickle_is(id[0], "storage") || id[1]->kind != KILN_PICKLE_CLASS || id[2]->kind != KILN_PICKLE_TEXT ||
-        id[2]->length > 64)
+    if (!kiln_pickle_is(id[0], "storage") || id[1]->kind != KILN_PICKLE_CLASS ||
+        id[2]->kind != KILN_PICKLE_TEXT || id[2]->length > 64)
         return NULL;
     for (size_t i = 0; i < sizeof storages / sizeof *storages; i++) {
         if (!kiln_pickle_is(id[1], storages[i].class))
@@ -72,20 +73,22 @@ static const struct kiln_zip_entry *storage_entry(const struct kiln_torch_file *
 
 /* Reads shape and strides; false if a number is out of range. reach becomes the
  * number of elements from the first to beyond the last. */
-static bool read_geometry(const struct kiln_pickle_value *shape, const struct kiln_pickle_value *stride,
-                          struct kiln_torch_tensor *tensor, int64_t *reach)
+static bool read_geometry(const struct kiln_pickle_value *shape,
+                          const struct kiln_pickle_value *stride, struct kiln_torch_tensor *tensor,
+                          int64_t *reach)
 {
     const int64_t limit = (int64_t)1 << 40;
-    if (shape->kind != KILN_PICKLE_TUPLE || stride->kind != KILN_PICKLE_TUPLE || shape->n != stride->n ||
-        shape->n > KILN_TENSOR_MAX_RANK)
+    if (shape->kind != KILN_PICKLE_TUPLE || stride->kind != KILN_PICKLE_TUPLE ||
+        shape->n != stride->n || shape->n > KILN_TENSOR_MAX_RANK)
         return false;
     tensor->rank = (int)shape->n;
     tensor->count = 1;
     *reach = 1;
     for (int i = 0; i < tensor->rank; i++) {
         const struct kiln_pickle_value *extent = shape->items[i], *step = stride->items[i];
-        if (extent->kind != KILN_PICKLE_INT || step->kind != KILN_PICKLE_INT || extent->integer < 0 ||
-            step->integer < 0 || extent->integer > limit || step->integer > limit)
+        if (extent->kind != KILN_PICKLE_INT || step->kind != KILN_PICKLE_INT ||
+            extent->integer < 0 || step->integer < 0 || extent->integer > limit ||
+            step->integer > limit)
             return false;
         tensor->shape[i] = extent->integer;
         tensor->stride[i] = step->integer;
@@ -99,15 +102,18 @@ static bool read_geometry(const struct kiln_pickle_value *shape, const struct ki
     return true;
 }
 
-static enum kiln_status read_tensor(const struct kiln_torch_file *file, const struct kiln_pickle_value *call,
-                                    const char *name, struct kiln_torch_tensor *tensor, struct kiln_error *error)
+static enum kiln_status read_tensor(const struct kiln_torch_file *file,
+                                    const struct kiln_pickle_value *call, const char *name,
+                                    struct kiln_torch_tensor *tensor, struct kiln_error *error)
 {
     struct kiln_pickle_value **arguments = call->items[1]->items;
     const struct kiln_zip_entry *entry = storage_entry(file, arguments[0], &tensor->dtype);
     if (!entry)
-        return kiln_fail(error, KILN_INPUT, "tensor '%s': its storage is missing or of an unknown type", name);
+        return kiln_fail(error, KILN_INPUT,
+                         "tensor '%s': its storage is missing or of an unknown type", name);
     int64_t reach, width = kiln_tensor_dtype_bytes(tensor->dtype), offset = arguments[1]->integer;
-    if (arguments[1]->kind != KILN_PICKLE_INT || !read_geometry(arguments[2], arguments[3], tensor, &reach))
+    if (arguments[1]->kind != KILN_PICKLE_INT ||
+        !read_geometry(arguments[2], arguments[3], tensor, &reach))
         return kiln_fail(error, KILN_INPUT, "tensor '%s': its shape is damaged", name);
     int64_t stored = (int64_t)entry->bytes / width;
     if (offset < 0 || offset > stored || (tensor->count && reach > stored - offset))
@@ -141,7 +147,8 @@ static bool looks_like_average(const char *path, bool last_of_list)
     return last_of_list || strstr(path, "ema") != NULL || strstr(path, "average") != NULL;
 }
 
-static void search(struct choice *choice, const struct kiln_pickle_value *v, const char *path, bool last, int depth)
+static void search(struct choice *choice, const struct kiln_pickle_value *v, const char *path,
+                   bool last, int depth)
 {
     if (depth > MAX_DEPTH || (v->kind != KILN_PICKLE_DICT && v->kind != KILN_PICKLE_LIST &&
                               v->kind != KILN_PICKLE_TUPLE))
@@ -150,9 +157,10 @@ static void search(struct choice *choice, const struct kiln_pickle_value *v, con
     if (dict) {
         int n = count_tensors(v);
         bool average = looks_like_average(path, last);
-        bool better = choice->wanted ? !strcmp(path, choice->wanted)
-                                     : n > choice->tensors * (choice->average && !average ? 2 : 1) ||
-                                           (average && !choice->average && 2 * n >= choice->tensors);
+        bool better = choice->wanted
+                          ? !strcmp(path, choice->wanted)
+                          : n > choice->tensors * (choice->average && !average ? 2 : 1) ||
+                                (average && !choice->average && 2 * n >= choice->tensors);
         if (n && better) {
             choice->dict = v;
             choice->tensors = n;
@@ -169,7 +177,8 @@ static void search(struct choice *choice, const struct kiln_pickle_value *v, con
             snprintf(inner, sizeof inner, "%s%s%s", path, *path ? "." : "", key->text);
         else
             snprintf(inner, sizeof inner, "%s%s%zu", path, *path ? "." : "", i);
-        search(choice, v->items[dict ? i + 1 : i], inner, !dict && v->n >= 5 && i == v->n - 1, depth + 1);
+        search(choice, v->items[dict ? i + 1 : i], inner, !dict && v->n >= 5 && i == v->n - 1,
+               depth + 1);
     }
 }
 
@@ -189,7 +198,8 @@ static const char *stripped(const char *name)
     return name;
 }
 
-static enum kiln_status read_all(struct kiln_torch_file *file, const char *dictionary, struct kiln_error *error)
+static enum kiln_status read_all(struct kiln_torch_file *file, const char *dictionary,
+                                 struct kiln_error *error)
 {
     const struct kiln_zip_entry *pickle = kiln_zip_find(&file->zip, "data.pkl");
     const struct kiln_zip_entry *order = kiln_zip_find(&file->zip, "byteorder");
@@ -198,13 +208,15 @@ static enum kiln_status read_all(struct kiln_torch_file *file, const char *dicti
     if (order && (order->bytes < 6 || memcmp(order->data, "little", 6)))
         return kiln_fail(error, KILN_INPUT, "its numbers are not little-endian");
     struct kiln_pickle_value *root;
-    enum kiln_status status = kiln_pickle_read(pickle->data, pickle->bytes, file->arena, &root, error);
+    enum kiln_status status =
+        kiln_pickle_read(pickle->data, pickle->bytes, file->arena, &root, error);
     if (status)
         return status;
     struct choice choice = {.wanted = dictionary};
     search(&choice, root, "", false, 0);
     if (!choice.dict)
-        return kiln_fail(error, KILN_INPUT, dictionary ? "no dictionary of tensors '%s'" : "no dictionary of tensors",
+        return kiln_fail(error, KILN_INPUT,
+                         dictionary ? "no dictionary of tensors '%s'" : "no dictionary of tensors",
                          dictionary);
     snprintf(file->dictionary, sizeof file->dictionary, "%s", choice.path);
     file->tensors = KILN_ARENA_NEW(file->arena, struct kiln_torch_tensor, (size_t)choice.tensors);
@@ -303,7 +315,8 @@ static bool is_dense(const struct kiln_torch_tensor *tensor)
     return true;
 }
 
-enum kiln_status kiln_torch_convert(const kiln_torch_file *file, const char *path, struct kiln_error *error)
+enum kiln_status kiln_torch_convert(const kiln_torch_file *file, const char *path,
+                                    struct kiln_error *error)
 {
     kiln_safetensors_writer *writer;
     enum kiln_status status = kiln_safetensors_writer_create(path, &writer, error);
@@ -312,7 +325,8 @@ enum kiln_status kiln_torch_convert(const kiln_torch_file *file, const char *pat
     kiln_safetensors_writer_metadata(writer, "format", "pt");
     for (int i = 0; i < file->n; i++) {
         const struct kiln_torch_tensor *tensor = &file->tensors[i];
-        kiln_safetensors_writer_tensor(writer, tensor->name, tensor->dtype, tensor->rank, tensor->shape);
+        kiln_safetensors_writer_tensor(writer, tensor->name, tensor->dtype, tensor->rank,
+                                       tensor->shape);
     }
     kiln_safetensors_writer_begin(writer);
     for (int i = 0; i < file->n; i++) {

@@ -16,7 +16,7 @@ struct kiln_torch_tensor {
     int rank;
     int64_t shape[KILN_TENSOR_MAX_RANK];
     int64_t stride[KILN_TENSOR_MAX_RANK]; /* elements, >= 0 */
-    const uint8_t *data; /* of the first element */
+    const uint8_t *data;                  /* of the first element */
     int64_t count;
 };
 
@@ -28,7 +28,8 @@ typedef struct kiln_torch_file kiln_torch_file;
  * the one with the most tensors, and an average of weights ("ema", ncsnv2's
  * last element) before the raw weights. The caller closes *file.
  */
-enum kiln_status kiln_torch_open(const char *path, const char *dictionary, kiln_torch_file **file, struct kiln_error *);
+enum kiln_status kiln_torch_open(const char *path, const char *dictionary, kiln_torch_file **file,
+                                 struct kiln_error *);
 void kiln_torch_close(kiln_torch_file **);
 int kiln_torch_count(const kiln_torch_file *);
 const struct kiln_torch_tensor *kiln_torch_at(const kiln_torch_file *, int index);

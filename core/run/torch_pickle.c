@@ -74,7 +74,8 @@ static value *make(struct reader *r, enum kiln_pickle_kind kind)
 }
 
 /* Doubles an array in the arena; sizes stay within the pickle's own. */
-static void *grow(struct reader *r, const void *old, size_t n, size_t more, size_t size, const char *what, size_t limit)
+static void *grow(struct reader *r, const void *old, size_t n, size_t more, size_t size,
+                  const char *what, size_t limit)
 {
     if (more > limit)
         fail(r, KILN_INPUT, what);
@@ -92,7 +93,8 @@ static void push(struct reader *r, value *v)
 {
     if (r->n == r->stack_size) {
         size_t more = r->stack_size ? 2 * r->stack_size : 256;
-        r->stack = grow(r, r->stack, r->n, more, sizeof *r->stack, "the stack is too deep", MAX_STACK);
+        r->stack =
+            grow(r, r->stack, r->n, more, sizeof *r->stack, "the stack is too deep", MAX_STACK);
         r->stack_size = more;
     }
     r->stack[r->n++] = v;
@@ -168,7 +170,8 @@ static void put(struct reader *r, uint64_t index)
         size_t more = r->memo_size ? r->memo_size : 256;
         while (more <= index && more <= MAX_MEMO)
             more *= 2;
-        r->memo = grow(r, r->memo, r->memo_size, more, sizeof *r->memo, "a memo number is too large", MAX_MEMO);
+        r->memo = grow(r, r->memo, r->memo_size, more, sizeof *r->memo,
+                       "a memo number is too large", MAX_MEMO);
         r->memo_size = more;
     }
     value *v = pop(r);
@@ -236,9 +239,11 @@ static void push_float(struct reader *r)
     push(r, v);
 }
 
-static void push_class(struct reader *r, const char *module, size_t module_bytes, const char *name, size_t name_bytes)
+static void push_class(struct reader *r, const char *module, size_t module_bytes, const char *name,
+                       size_t name_bytes)
 {
-    char *text = kiln_arena_printf(r->arena, "%.*s %.*s", (int)module_bytes, module, (int)name_bytes, name);
+    char *text =
+        kiln_arena_printf(r->arena, "%.*s %.*s", (int)module_bytes, module, (int)name_bytes, name);
     if (!text)
         fail(r, KILN_MACHINE, "out of memory");
     for (size_t i = 0; i < sizeof allowed_classes / sizeof *allowed_classes; i++) {
@@ -323,51 +328,117 @@ static bool step(struct reader *r)
 {
     uint8_t op = take(r, 1)[0];
     switch (op) {
-    case 0x80: take(r, 1); break;                               /* PROTO */
-    case 0x95: take(r, 8); break;                               /* FRAME */
-    case '(': push(r, &mark_value); break;                      /* MARK */
-    case '}': push(r, make(r, KILN_PICKLE_DICT)); break;        /* EMPTY_DICT */
-    case ']': push(r, make(r, KILN_PICKLE_LIST)); break;        /* EMPTY_LIST */
-    case ')': push(r, make(r, KILN_PICKLE_TUPLE)); break;       /* EMPTY_TUPLE */
-    case 'N': push(r, make(r, KILN_PICKLE_NONE)); break;        /* NONE */
-    case 0x88: push_bool(r, true); break;                       /* NEWTRUE */
-    case 0x89: push_bool(r, false); break;                      /* NEWFALSE */
-    case 'J': push_int(r, (int32_t)take_little(r, 4)); break;   /* BININT */
-    case 'K': push_int(r, (int64_t)take_little(r, 1)); break;   /* BININT1 */
-    case 'M': push_int(r, (int64_t)take_little(r, 2)); break;   /* BININT2 */
-    case 0x8a: push_long(r); break;                             /* LONG1 */
-    case 'G': push_float(r); break;                             /* BINFLOAT */
-    case 'X': push_text(r, take_little(r, 4)); break;           /* BINUNICODE */
-    case 0x8c: push_text(r, take_little(r, 1)); break;          /* SHORT_BINUNICODE */
-    case 'c': push_global(r); break;                            /* GLOBAL */
-    case 0x93: push_stack_global(r); break;                     /* STACK_GLOBAL */
-    case 'q': put(r, take_little(r, 1)); break;                 /* BINPUT */
-    case 'r': put(r, take_little(r, 4)); break;                 /* LONG_BINPUT */
-    case 0x94: put(r, r->memo_next++); break;                   /* MEMOIZE */
-    case 'h': get(r, take_little(r, 1)); break;                 /* BINGET */
-    case 'j': get(r, take_little(r, 4)); break;                 /* LONG_BINGET */
-    case 0x85: tuple_of(r, 1); break;                           /* TUPLE1 */
-    case 0x86: tuple_of(r, 2); break;                           /* TUPLE2 */
-    case 0x87: tuple_of(r, 3); break;                           /* TUPLE3 */
-    case 't': {                                                 /* TUPLE */
+    case 0x80:
+        take(r, 1);
+        break; /* PROTO */
+    case 0x95:
+        take(r, 8);
+        break; /* FRAME */
+    case '(':
+        push(r, &mark_value);
+        break; /* MARK */
+    case '}':
+        push(r, make(r, KILN_PICKLE_DICT));
+        break; /* EMPTY_DICT */
+    case ']':
+        push(r, make(r, KILN_PICKLE_LIST));
+        break; /* EMPTY_LIST */
+    case ')':
+        push(r, make(r, KILN_PICKLE_TUPLE));
+        break; /* EMPTY_TUPLE */
+    case 'N':
+        push(r, make(r, KILN_PICKLE_NONE));
+        break; /* NONE */
+    case 0x88:
+        push_bool(r, true);
+        break; /* NEWTRUE */
+    case 0x89:
+        push_bool(r, false);
+        break; /* NEWFALSE */
+    case 'J':
+        push_int(r, (int32_t)take_little(r, 4));
+        break; /* BININT */
+    case 'K':
+        push_int(r, (int64_t)take_little(r, 1));
+        break; /* BININT1 */
+    case 'M':
+        push_int(r, (int64_t)take_little(r, 2));
+        break; /* BININT2 */
+    case 0x8a:
+        push_long(r);
+        break; /* LONG1 */
+    case 'G':
+        push_float(r);
+        break; /* BINFLOAT */
+    case 'X':
+        push_text(r, take_little(r, 4));
+        break; /* BINUNICODE */
+    case 0x8c:
+        push_text(r, take_little(r, 1));
+        break; /* SHORT_BINUNICODE */
+    case 'c':
+        push_global(r);
+        break; /* GLOBAL */
+    case 0x93:
+        push_stack_global(r);
+        break; /* STACK_GLOBAL */
+    case 'q':
+        put(r, take_little(r, 1));
+        break; /* BINPUT */
+    case 'r':
+        put(r, take_little(r, 4));
+        break; /* LONG_BINPUT */
+    case 0x94:
+        put(r, r->memo_next++);
+        break; /* MEMOIZE */
+    case 'h':
+        get(r, take_little(r, 1));
+        break; /* BINGET */
+    case 'j':
+        get(r, take_little(r, 4));
+        break; /* LONG_BINGET */
+    case 0x85:
+        tuple_of(r, 1);
+        break; /* TUPLE1 */
+    case 0x86:
+        tuple_of(r, 2);
+        break; /* TUPLE2 */
+    case 0x87:
+        tuple_of(r, 3);
+        break;  /* TUPLE3 */
+    case 't': { /* TUPLE */
         value *tuple = make(r, KILN_PICKLE_TUPLE);
         collect(r, above_mark(r), tuple);
         push(r, tuple);
         break;
     }
-    case 'a': {                                                 /* APPEND */
+    case 'a': { /* APPEND */
         value *item = pop(r);
         add(r, top(r, KILN_PICKLE_LIST), item);
         break;
     }
-    case 'e': extend(r, KILN_PICKLE_LIST); break;               /* APPENDS */
-    case 's': set_item(r); break;                               /* SETITEM */
-    case 'u': extend(r, KILN_PICKLE_DICT); break;               /* SETITEMS */
-    case 'R': reduce(r); break;                                 /* REDUCE */
-    case 'Q': persistent(r); break;                             /* BINPERSID */
-    case 'b': pop(r); break;                                    /* BUILD: attributes are dropped */
-    case '.': return false;                                     /* STOP */
-    default: fail(r, KILN_INPUT, "an operation that is not allowed");
+    case 'e':
+        extend(r, KILN_PICKLE_LIST);
+        break; /* APPENDS */
+    case 's':
+        set_item(r);
+        break; /* SETITEM */
+    case 'u':
+        extend(r, KILN_PICKLE_DICT);
+        break; /* SETITEMS */
+    case 'R':
+        reduce(r);
+        break; /* REDUCE */
+    case 'Q':
+        persistent(r);
+        break; /* BINPERSID */
+    case 'b':
+        pop(r);
+        break; /* BUILD: attributes are dropped */
+    case '.':
+        return false; /* STOP */
+    default:
+        fail(r, KILN_INPUT, "an operation that is not allowed");
     }
     return true;
 }
@@ -386,6 +457,6 @@ enum kiln_status kiln_pickle_read(const uint8_t *bytes, size_t size, kiln_arena 
 
 bool kiln_pickle_is(const struct kiln_pickle_value *v, const char *text)
 {
-    return (v->kind == KILN_PICKLE_TEXT || v->kind == KILN_PICKLE_CLASS) && v->length == strlen(text) &&
-           !memcmp(v->text, text, v->length);
+    return (v->kind == KILN_PICKLE_TEXT || v->kind == KILN_PICKLE_CLASS) &&
+           v->length == strlen(text) && !memcmp(v->text, text, v->length);
 }

@@ -20,13 +20,13 @@ enum kiln_pickle_kind {
     KILN_PICKLE_BOOL,
     KILN_PICKLE_INT,
     KILN_PICKLE_FLOAT,
-    KILN_PICKLE_TEXT,    /* text, length */
-    KILN_PICKLE_TUPLE,   /* items, n */
-    KILN_PICKLE_LIST,    /* items, n */
-    KILN_PICKLE_DICT,    /* items: key, value, key, value ...; n items */
-    KILN_PICKLE_CLASS,   /* text: "module name" */
-    KILN_PICKLE_CALL,    /* items: class, arguments: not called */
-    KILN_PICKLE_STORAGE  /* items[0]: the persistent id, a tuple */
+    KILN_PICKLE_TEXT,   /* text, length */
+    KILN_PICKLE_TUPLE,  /* items, n */
+    KILN_PICKLE_LIST,   /* items, n */
+    KILN_PICKLE_DICT,   /* items: key, value, key, value ...; n items */
+    KILN_PICKLE_CLASS,  /* text: "module name" */
+    KILN_PICKLE_CALL,   /* items: class, arguments: not called */
+    KILN_PICKLE_STORAGE /* items[0]: the persistent id, a tuple */
 };
 
 struct kiln_pickle_value {
@@ -40,8 +40,8 @@ struct kiln_pickle_value {
 };
 
 /* Reads the pickle; the values live in the arena. */
-enum kiln_status kiln_pickle_read(const uint8_t *bytes, size_t size, kiln_arena *, struct kiln_pickle_value **root,
-                                  struct kiln_error *);
+enum kiln_status kiln_pickle_read(const uint8_t *bytes, size_t size, kiln_arena *,
+                                  struct kiln_pickle_value **root, struct kiln_error *);
 /* True if the value is that text, or that class. */
 bool kiln_pickle_is(const struct kiln_pickle_value *, const char *text);
 

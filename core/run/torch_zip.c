@@ -70,7 +70,8 @@ static enum kiln_status read_directory(const struct kiln_zip *zip, struct direct
     directory->n = little(zip->bytes + end + 10, 2);
     directory->bytes = little(zip->bytes + end + 12, 4);
     directory->offset = little(zip->bytes + end + 16, 4);
-    bool is_64 = directory->n == 0xffff || directory->bytes == 0xffffffff || directory->offset == 0xffffffff;
+    bool is_64 =
+        directory->n == 0xffff || directory->bytes == 0xffffffff || directory->offset == 0xffffffff;
     if (is_64 && !read_directory_64(zip, end, directory))
         return damaged(error, "its ZIP64 directory is damaged");
     if (directory->n > MAX_ENTRIES || !within(zip, directory->offset, directory->bytes) ||
@@ -80,7 +81,8 @@ static enum kiln_status read_directory(const struct kiln_zip *zip, struct direct
 }
 
 /* Replaces sizes of 0xffffffff by those of the ZIP64 extra field. */
-static bool read_extra_64(const uint8_t *extra, size_t size, uint64_t *bytes, uint64_t *stored, uint64_t *offset)
+static bool read_extra_64(const uint8_t *extra, size_t size, uint64_t *bytes, uint64_t *stored,
+                          uint64_t *offset)
 {
     uint64_t *fields[3] = {bytes, stored, offset};
     while (size >= 4) {
@@ -107,27 +109,31 @@ static const char *read_entry(const struct kiln_zip *zip, const uint8_t *central
 {
     if (left < CENTRAL_BYTES || little(central, 4) != CENTRAL_HEADER)
         return "its directory is damaged";
-    uint64_t stored = little(central + 20, 4), bytes = little(central + 24, 4), offset = little(central + 42, 4);
+    uint64_t stored = little(central + 20, 4), bytes = little(central + 24, 4),
+             offset = little(central + 42, 4);
     size_t name = (size_t)little(central + 28, 2), extra = (size_t)little(central + 30, 2);
     size_t comment = (size_t)little(central + 32, 2);
     if (name + extra + comment > left - CENTRAL_BYTES)
         return "its directory is damaged";
     if (little(central + 8, 2) & 1 || little(central + 10, 2) != 0)
         return "an entry is compressed or encrypted";
-    if (!read_extra_64(central + CENTRAL_BYTES + name, extra, &bytes, &stored, &offset) || bytes != stored)
+    if (!read_extra_64(central + CENTRAL_BYTES + name, extra, &bytes, &stored, &offset) ||
+        bytes != stored)
         return "an entry's sizes are damaged";
     if (!within(zip, offset, LOCAL_BYTES) || little(zip->bytes + offset, 4) != LOCAL_HEADER)
         return "an entry's header is damaged";
-    uint64_t skip = LOCAL_BYTES + little(zip->bytes + offset + 26, 2) + little(zip->bytes + offset + 28, 2);
+    uint64_t skip =
+        LOCAL_BYTES + little(zip->bytes + offset + 26, 2) + little(zip->bytes + offset + 28, 2);
     if (!within(zip, offset, skip) || !within(zip, offset + skip, bytes))
         return "an entry does not fit into it";
-    *entry = (struct kiln_zip_entry){(const char *)central + CENTRAL_BYTES, name, zip->bytes + offset + skip,
-                                     (size_t)bytes};
+    *entry = (struct kiln_zip_entry){(const char *)central + CENTRAL_BYTES, name,
+                                     zip->bytes + offset + skip, (size_t)bytes};
     *used = CENTRAL_BYTES + name + extra + comment;
     return NULL;
 }
 
-enum kiln_status kiln_zip_init(struct kiln_zip *zip, const uint8_t *bytes, size_t size, struct kiln_error *error)
+enum kiln_status kiln_zip_init(struct kiln_zip *zip, const uint8_t *bytes, size_t size,
+                               struct kiln_error *error)
 {
     *zip = (struct kiln_zip){.bytes = bytes, .size = size};
     struct directory directory = {0};

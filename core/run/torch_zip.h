@@ -29,7 +29,8 @@ struct kiln_zip {
 };
 
 /* bytes must outlive the archive. kiln_zip_finish frees, also after failure. */
-enum kiln_status kiln_zip_init(struct kiln_zip *, const uint8_t *bytes, size_t size, struct kiln_error *);
+enum kiln_status kiln_zip_init(struct kiln_zip *, const uint8_t *bytes, size_t size,
+                               struct kiln_error *);
 void kiln_zip_finish(struct kiln_zip *);
 /* The entry whose name is "<archive>/<path>" for any archive name; NULL if
  * there is none. */

@@ -24,7 +24,7 @@ struct cdiff {
  * labels enter negated, residual sums are divided by 1.414) and state_dict
  * names. x [n, c, 28, 28] in 0..1 plus noise, t [n] timesteps, label [n] i32.
  */
-kiln_node context_unet_build(const struct cdiff *, kiln_graph *, kiln_node x, kiln_node t, kiln_node label,
-                             bool training);
+kiln_node context_unet_build(const struct cdiff *, kiln_graph *, kiln_node x, kiln_node t,
+                             kiln_node label, bool training);
 
 #endif

@@ -15,14 +15,16 @@ static struct name join(const char *prefix, const char *suffix)
 }
 
 /* conv 3x3, batch norm, GELU */
-static kiln_node conv_block(kiln_graph *g, const char *prefix, kiln_node x, int64_t out, bool training)
+static kiln_node conv_block(kiln_graph *g, const char *prefix, kiln_node x, int64_t out,
+                            bool training)
 {
     x = kiln_conv2d(g, join(prefix, ".0").text, x, out, 3, kiln_conv_params(1, 1, 1), true);
     return kiln_gelu(g, kiln_batch_norm(g, join(prefix, ".1").text, x, 1e-5, 0.1, training));
 }
 
 /* ResidualConvBlock; 1.414 is the author's number, not the root of 2. */
-static kiln_node double_conv(kiln_graph *g, const char *prefix, kiln_node x, int64_t out, bool residual, bool training)
+static kiln_node double_conv(kiln_graph *g, const char *prefix, kiln_node x, int64_t out,
+                             bool residual, bool training)
 {
     kiln_graph_label(g, prefix);
     kiln_node first = conv_block(g, join(prefix, ".conv1").text, x, out, training);
@@ -36,10 +38,12 @@ static kiln_node double_conv(kiln_graph *g, const char *prefix, kiln_node x, int
 static kiln_node down(kiln_graph *g, const char *prefix, kiln_node x, int64_t out, bool training)
 {
     struct kiln_window halve = {.size = {2, 2}, .stride = {2, 2}};
-    return kiln_max_pool(g, double_conv(g, join(prefix, ".model.0").text, x, out, false, training), halve);
+    return kiln_max_pool(g, double_conv(g, join(prefix, ".model.0").text, x, out, false, training),
+                         halve);
 }
 
-static kiln_node up(kiln_graph *g, const char *prefix, kiln_node x, kiln_node skip, int64_t out, bool training)
+static kiln_node up(kiln_graph *g, const char *prefix, kiln_node x, kiln_node skip, int64_t out,
+                    bool training)
 {
     x = kiln_concat(g, 2, (const kiln_node[]){x, skip}, 1);
     x = kiln_conv_transpose2d(g, join(prefix, ".model.0").text, x, out, 2, 2, 0, 0, true);
@@ -55,8 +59,8 @@ static kiln_node embed(kiln_graph *g, const char *prefix, kiln_node x, int64_t w
     return kiln_reshape(g, x, KILN_SHAPE(kiln_shape(g, x).d[0], width, 1, 1));
 }
 
-kiln_node context_unet_build(const struct cdiff *net, kiln_graph *g, kiln_node x, kiln_node t, kiln_node label,
-                             bool training)
+kiln_node context_unet_build(const struct cdiff *net, kiln_graph *g, kiln_node x, kiln_node t,
+                             kiln_node label, bool training)
 {
     int64_t f = net->n_feat, n = kiln_shape(g, x).d[0], channels = kiln_shape(g, x).d[1];
     double last = net->diffusion.schedule.n - 1;
@@ -68,8 +72,10 @@ kiln_node context_unet_build(const struct cdiff *net, kiln_graph *g, kiln_node x
     kiln_graph_label(g, "embeddings");
     kiln_node context = kiln_neg(g, kiln_one_hot(g, label, net->diffusion.data.n_classes));
     kiln_node time = kiln_reshape(g, kiln_mul_scalar(g, t, 1 / last), KILN_SHAPE(n, 1));
-    kiln_node context1 = embed(g, "contextembed1", context, 2 * f), time1 = embed(g, "timeembed1", time, 2 * f);
-    kiln_node context2 = embed(g, "contextembed2", context, f), time2 = embed(g, "timeembed2", time, f);
+    kiln_node context1 = embed(g, "contextembed1", context, 2 * f),
+              time1 = embed(g, "timeembed1", time, 2 * f);
+    kiln_node context2 = embed(g, "contextembed2", context, f),
+              time2 = embed(g, "timeembed2", time, f);
 
     kiln_node u = kiln_conv_transpose2d(g, "up0.0", vector, 2 * f, 7, 7, 0, 0, true);
     u = kiln_relu(g, kiln_group_norm(g, "up0.1", u, 8, 1e-5));

@@ -6,12 +6,17 @@
 
 static const struct kiln_option options[] = {
     {"network", "arch", KILN_OPTION_CHOICE, "unet", 0, 0, "unet|context_unet",
-     "unet: diffusers' UNet2DModel; context_unet: ContextUnet of Conditional_Diffusion_MNIST (28x28)"},
-    {"network", "condition", KILN_OPTION_CHOICE, "embedding", 0, 0, "embedding|adaptive_norm|concat",
-     "unet: the class is added to the time embedding, or scales and shifts the norms with it, or enters as one-hot "
+     "unet: diffusers' UNet2DModel; context_unet: ContextUnet of Conditional_Diffusion_MNIST "
+     "(28x28)"},
+    {"network", "condition", KILN_OPTION_CHOICE, "embedding", 0, 0,
+     "embedding|adaptive_norm|concat",
+     "unet: the class is added to the time embedding, or scales and shifts the norms with it, or "
+     "enters as one-hot "
      "planes"},
-    {"network", "n_feat", KILN_OPTION_INT, "64", 8, 4096, NULL, "context_unet: features, a multiple of 8"},
-    {"train", "label_dropout", KILN_OPTION_FLOAT, "0.1", 0, 1, NULL, "share of labels replaced by the null label"},
+    {"network", "n_feat", KILN_OPTION_INT, "64", 8, 4096, NULL,
+     "context_unet: features, a multiple of 8"},
+    {"train", "label_dropout", KILN_OPTION_FLOAT, "0.1", 0, 1, NULL,
+     "share of labels replaced by the null label"},
     UNET2D_OPTIONS,
     DIFFUSION_OPTIONS,
     {0},
@@ -22,18 +27,21 @@ static kiln_node with_planes(const struct cdiff *net, kiln_graph *g, kiln_node x
 {
     struct kiln_shape s = kiln_shape(g, x);
     int64_t classes = net->diffusion.data.n_classes;
-    kiln_node hot = kiln_reshape(g, kiln_one_hot(g, label, classes), KILN_SHAPE(s.d[0], classes, 1, 1));
+    kiln_node hot =
+        kiln_reshape(g, kiln_one_hot(g, label, classes), KILN_SHAPE(s.d[0], classes, 1, 1));
     kiln_node planes = kiln_expand(g, hot, KILN_SHAPE(s.d[0], classes, s.d[2], s.d[3]));
     return kiln_concat(g, 2, (const kiln_node[]){x, planes}, 1);
 }
 
-static kiln_node network(void *user, kiln_graph *g, kiln_node x, kiln_node t, kiln_node label, bool training)
+static kiln_node network(void *user, kiln_graph *g, kiln_node x, kiln_node t, kiln_node label,
+                         bool training)
 {
     const struct cdiff *net = user;
     if (net->context_unet)
         return context_unet_build(net, g, x, t, label, training);
     if (net->condition == CONDITION_CONCAT)
-        return unet2d_build(&net->unet, g, "", with_planes(net, g, x, label), t, 0, training, STREAM_NETWORK);
+        return unet2d_build(&net->unet, g, "", with_planes(net, g, x, label), t, 0, training,
+                            STREAM_NETWORK);
     return unet2d_build(&net->unet, g, "", x, t, label, training, STREAM_NETWORK);
 }
 
@@ -50,7 +58,8 @@ struct guided {
     double guidance;
 };
 
-static kiln_node guided_network(void *user, kiln_graph *g, kiln_node x, kiln_node t, kiln_node label, bool training)
+static kiln_node guided_network(void *user, kiln_graph *g, kiln_node x, kiln_node t,
+                                kiln_node label, bool training)
 {
     const struct guided *guided = user;
     void *net = (void *)guided->net;
@@ -59,10 +68,12 @@ static kiln_node guided_network(void *user, kiln_graph *g, kiln_node x, kiln_nod
     int64_t n = kiln_shape(g, x).d[0];
     kiln_node twice_x = kiln_concat(g, 2, (const kiln_node[]){x, x}, 0);
     kiln_node twice_t = kiln_concat(g, 2, (const kiln_node[]){t, t}, 0);
-    kiln_node labels = kiln_concat(g, 2, (const kiln_node[]){label, null_label(guided->net, g, n)}, 0);
+    kiln_node labels =
+        kiln_concat(g, 2, (const kiln_node[]){label, null_label(guided->net, g, n)}, 0);
     kiln_node out = network(net, g, twice_x, twice_t, labels, training);
     kiln_node on_label = kiln_narrow(g, out, 0, 0, n), on_null = kiln_narrow(g, out, 0, n, n);
-    return kiln_add(g, on_null, kiln_mul_scalar(g, kiln_sub(g, on_label, on_null), guided->guidance));
+    return kiln_add(g, on_null,
+                    kiln_mul_scalar(g, kiln_sub(g, on_label, on_null), guided->guidance));
 }
 
 /* --- configuration ------------------------------------------------------------ */
@@ -85,34 +96,39 @@ static void use_context_schedule(struct cdiff *net, const kiln_config *config)
 }
 
 static enum kiln_status init_context_unet(struct cdiff *net, const kiln_config *config,
-                                          const struct kiln_data_info *data, struct kiln_error *error)
+                                          const struct kiln_data_info *data,
+                                          struct kiln_error *error)
 {
     if (data->height != 28 || data->width != 28)
-        return kiln_fail(error, KILN_INPUT, "[network] arch: context_unet needs 28 x 28 pictures, not %lld x %lld",
+        return kiln_fail(error, KILN_INPUT,
+                         "[network] arch: context_unet needs 28 x 28 pictures, not %lld x %lld",
                          (long long)data->height, (long long)data->width);
     if (net->n_feat % 8)
-        return kiln_fail(error, KILN_INPUT, "[network] n_feat: %lld is not a multiple of 8", (long long)net->n_feat);
+        return kiln_fail(error, KILN_INPUT, "[network] n_feat: %lld is not a multiple of 8",
+                         (long long)net->n_feat);
     if (net->diffusion.sampling.prediction != PREDICT_EPSILON)
-        return kiln_fail(error, KILN_INPUT, "[scheduler] prediction_type: context_unet predicts epsilon");
+        return kiln_fail(error, KILN_INPUT,
+                         "[scheduler] prediction_type: context_unet predicts epsilon");
     /* one entry more than num_train_timesteps, since entry 0 is in the product */
     noise_schedule_finish(&net->diffusion.schedule);
-    enum kiln_status status =
-        noise_schedule_init(&net->diffusion.schedule, "linear",
-                            (int)kiln_config_int(config, "scheduler", "num_train_timesteps") + 1, 1e-4, 0.02, 0, error);
+    enum kiln_status status = noise_schedule_init(
+        &net->diffusion.schedule, "linear",
+        (int)kiln_config_int(config, "scheduler", "num_train_timesteps") + 1, 1e-4, 0.02, 0, error);
     if (!status)
         use_context_schedule(net, config);
     return status;
 }
 
-static enum kiln_status init_unet(struct cdiff *net, const kiln_config *config, const struct kiln_data_info *data,
-                                  struct kiln_error *error)
+static enum kiln_status init_unet(struct cdiff *net, const kiln_config *config,
+                                  const struct kiln_data_info *data, struct kiln_error *error)
 {
     const char *condition = kiln_config_string(config, "network", "condition");
     int64_t classes = data->n_classes, channels = data->channels;
     bool concat = !strcmp(condition, "concat");
     net->condition = concat ? CONDITION_CONCAT : CONDITION_EMBEDDING;
-    enum kiln_status status = unet2d_init(&net->unet, config, concat ? channels + classes : channels, channels,
-                                          data->height, data->width, concat ? 0 : classes + 1, error);
+    enum kiln_status status =
+        unet2d_init(&net->unet, config, concat ? channels + classes : channels, channels,
+                    data->height, data->width, concat ? 0 : classes + 1, error);
     if (!strcmp(condition, "adaptive_norm"))
         net->unet.scale_shift = true;
     return status;
@@ -125,8 +141,8 @@ static void destroy(void *user)
     free(net);
 }
 
-static enum kiln_status create(const kiln_config *config, const struct kiln_data_info *data, void **out,
-                               struct kiln_error *error)
+static enum kiln_status create(const kiln_config *config, const struct kiln_data_info *data,
+                               void **out, struct kiln_error *error)
 {
     if (data->points || !data->n_classes)
         return kiln_fail(error, KILN_INPUT, "[data] source: cdiff needs pictures with labels");
@@ -157,17 +173,20 @@ static int phases(void *user, struct kiln_phase out[KILN_MAX_PHASES])
     return 1;
 }
 
-static void loss(void *user, kiln_graph *g, int phase, const struct kiln_batch *batch, struct kiln_loss *out)
+static void loss(void *user, kiln_graph *g, int phase, const struct kiln_batch *batch,
+                 struct kiln_loss *out)
 {
     const struct cdiff *net = user;
     (void)phase;
     struct kiln_rng rng = {.kind = KILN_RNG_UNIFORM, .stream = STREAM_LABEL};
-    kiln_node drop = kiln_less(g, kiln_random(g, KILN_SHAPE(batch->size), rng), kiln_scalar(g, net->label_dropout));
+    kiln_node drop = kiln_less(g, kiln_random(g, KILN_SHAPE(batch->size), rng),
+                               kiln_scalar(g, net->label_dropout));
     kiln_node label = kiln_select(g, drop, null_label(net, g, batch->size), batch->label);
     out->loss = diffusion_loss(&net->diffusion, g, batch, label, network, user);
 }
 
-static void evaluate(void *user, kiln_graph *g, const struct kiln_batch *batch, struct kiln_figures *figures)
+static void evaluate(void *user, kiln_graph *g, const struct kiln_batch *batch,
+                     struct kiln_figures *figures)
 {
     const struct cdiff *net = user;
     diffusion_figures(&net->diffusion, g, batch, batch->label, network, user, figures);
@@ -182,15 +201,16 @@ static enum kiln_status sample_plan(void *user, const struct kiln_sample_request
     return diffusion_sample_plan(&net->diffusion, request, plan, error);
 }
 
-static void sample_start(void *user, kiln_graph *g, const struct kiln_sample_request *request, kiln_node noise,
-                         kiln_node *carried)
+static void sample_start(void *user, kiln_graph *g, const struct kiln_sample_request *request,
+                         kiln_node noise, kiln_node *carried)
 {
     const struct cdiff *net = user;
     diffusion_sample_start(&net->diffusion, g, request, noise, carried);
 }
 
 static void sample_step(void *user, kiln_graph *g, const struct kiln_sample_request *request,
-                        const kiln_node *carried, kiln_node coefficients, kiln_node label, kiln_node *next)
+                        const kiln_node *carried, kiln_node coefficients, kiln_node label,
+                        kiln_node *next)
 {
     const struct cdiff *net = user;
     struct guided guided = {net, request->guidance};
@@ -198,7 +218,8 @@ static void sample_step(void *user, kiln_graph *g, const struct kiln_sample_requ
         label = null_label(net, g, request->batch);
         guided.guidance = 1;
     }
-    diffusion_sample_step(&net->diffusion, g, request, carried, coefficients, label, guided_network, &guided, next);
+    diffusion_sample_step(&net->diffusion, g, request, carried, coefficients, label, guided_network,
+                          &guided, next);
 }
 
 static kiln_node sample_finish(void *user, kiln_graph *g, const struct kiln_sample_request *request,

@@ -29,8 +29,8 @@ static enum timestep_spacing spacing_of(const kiln_config *config)
     return is(config, "timestep_spacing", "trailing") ? SPACING_TRAILING : SPACING_DEFAULT;
 }
 
-enum kiln_status diffusion_init(struct diffusion *d, const kiln_config *config, const struct kiln_data_info *data,
-                                struct kiln_error *error)
+enum kiln_status diffusion_init(struct diffusion *d, const kiln_config *config,
+                                const struct kiln_data_info *data, struct kiln_error *error)
 {
     bool zero_snr = kiln_config_bool(config, section, "rescale_betas_zero_snr");
     *d = (struct diffusion){.data = *data};
@@ -48,9 +48,10 @@ enum kiln_status diffusion_init(struct diffusion *d, const kiln_config *config, 
         .round_karras_timesteps = !is(config, "beta_schedule", "squaredcos_cap_v2"),
     };
     if (zero_snr && d->sampling.prediction == PREDICT_EPSILON)
-        return kiln_fail(error, KILN_INPUT,
-                         "[scheduler] rescale_betas_zero_snr: noise cannot be predicted from pure noise (set "
-                         "prediction_type = v_prediction)");
+        return kiln_fail(
+            error, KILN_INPUT,
+            "[scheduler] rescale_betas_zero_snr: noise cannot be predicted from pure noise (set "
+            "prediction_type = v_prediction)");
     if (kiln_config_bool(config, section, "clip_sample"))
         d->clip = kiln_config_float(config, section, "clip_sample_range");
     if (!strcmp(kiln_config_string(config, "train", "loss_weighting"), "min_snr"))
@@ -114,8 +115,9 @@ struct noisy {
 };
 
 /* x_t = signal x + noise epsilon, the network's output and its target. */
-static struct noisy evaluate_at(const struct diffusion *d, kiln_graph *g, const struct kiln_batch *batch,
-                                kiln_node label, kiln_node t, diffusion_network_fn *network, void *user)
+static struct noisy evaluate_at(const struct diffusion *d, kiln_graph *g,
+                                const struct kiln_batch *batch, kiln_node label, kiln_node t,
+                                diffusion_network_fn *network, void *user)
 {
     kiln_node rows = kiln_gather_rows(g, timestep_table(d, g), t);
     kiln_node signal = column(g, rows, TABLE_SIGNAL), noise = column(g, rows, TABLE_NOISE);
@@ -152,11 +154,12 @@ static kiln_node random_timesteps(const struct diffusion *d, kiln_graph *g, int6
     kiln_node t = kiln_random(g, KILN_SHAPE(n), rng);
     if (!d->first_timestep)
         return t;
-    return kiln_add(g, t, kiln_constant(g, KILN_I32, KILN_SHAPE(1), (const int32_t[]){d->first_timestep}));
+    return kiln_add(
+        g, t, kiln_constant(g, KILN_I32, KILN_SHAPE(1), (const int32_t[]){d->first_timestep}));
 }
 
-kiln_node diffusion_loss(const struct diffusion *d, kiln_graph *g, const struct kiln_batch *batch, kiln_node label,
-                         diffusion_network_fn *network, void *user)
+kiln_node diffusion_loss(const struct diffusion *d, kiln_graph *g, const struct kiln_batch *batch,
+                         kiln_node label, diffusion_network_fn *network, void *user)
 {
     kiln_node t = random_timesteps(d, g, batch->size);
     struct noisy at = evaluate_at(d, g, batch, label, t, network, user);
@@ -167,8 +170,9 @@ kiln_node diffusion_loss(const struct diffusion *d, kiln_graph *g, const struct 
     return kiln_mean_all(g, error);
 }
 
-static kiln_node epsilon_error(const struct diffusion *d, kiln_graph *g, const struct kiln_batch *batch,
-                               kiln_node label, kiln_node t, diffusion_network_fn *network, void *user)
+static kiln_node epsilon_error(const struct diffusion *d, kiln_graph *g,
+                               const struct kiln_batch *batch, kiln_node label, kiln_node t,
+                               diffusion_network_fn *network, void *user)
 {
     struct noisy at = evaluate_at(d, g, batch, label, t, network, user);
     double pixels = (double)(d->data.channels * d->data.height * d->data.width);
@@ -176,13 +180,14 @@ static kiln_node epsilon_error(const struct diffusion *d, kiln_graph *g, const s
     return kiln_mul_scalar(g, kiln_sum_per_sample(g, error), 1 / pixels);
 }
 
-void diffusion_figures(const struct diffusion *d, kiln_graph *g, const struct kiln_batch *batch, kiln_node label,
-                       diffusion_network_fn *network, void *user, struct kiln_figures *figures)
+void diffusion_figures(const struct diffusion *d, kiln_graph *g, const struct kiln_batch *batch,
+                       kiln_node label, diffusion_network_fn *network, void *user,
+                       struct kiln_figures *figures)
 {
-    static const char *const names[] = {"epsilon_error_t05", "epsilon_error_t15", "epsilon_error_t25",
-                                        "epsilon_error_t35", "epsilon_error_t45", "epsilon_error_t55",
-                                        "epsilon_error_t65", "epsilon_error_t75", "epsilon_error_t85",
-                                        "epsilon_error_t95"};
+    static const char *const names[] = {
+        "epsilon_error_t05", "epsilon_error_t15", "epsilon_error_t25", "epsilon_error_t35",
+        "epsilon_error_t45", "epsilon_error_t55", "epsilon_error_t65", "epsilon_error_t75",
+        "epsilon_error_t85", "epsilon_error_t95"};
     kiln_node t = random_timesteps(d, g, batch->size);
     figures->figures[figures->n++] =
         (struct kiln_metric){"epsilon_error", epsilon_error(d, g, batch, label, t, network, user)};

@@ -13,8 +13,8 @@ enum { STREAM_TIMESTEP = 1, STREAM_NOISE, STREAM_SAMPLER, STREAM_LABEL, STREAM_N
 
 /* The network: x [n, c, h, w] in -1..1 plus noise, t f32 [n], label i32 [n] or
  * 0 -> output of x's shape, of the configured prediction_type. */
-typedef kiln_node diffusion_network_fn(void *user, kiln_graph *, kiln_node x, kiln_node t, kiln_node label,
-                                       bool training);
+typedef kiln_node diffusion_network_fn(void *user, kiln_graph *, kiln_node x, kiln_node t,
+                                       kiln_node label, bool training);
 
 struct diffusion {
     struct noise_schedule schedule;
@@ -28,37 +28,50 @@ struct diffusion {
 
 /* Rows of a plugin's option table: [scheduler] with the keys of diffusers'
  * schedulers, and the loss weighting. */
-#define DIFFUSION_OPTIONS                                                                                              \
-    {"scheduler", "num_train_timesteps", KILN_OPTION_INT, "1000", 1, 100000, NULL, "steps of the forward process"},    \
-    {"scheduler", "beta_schedule", KILN_OPTION_CHOICE, "linear", 0, 0, "linear|scaled_linear|squaredcos_cap_v2",       \
-     "how the noise grows"},                                                                                          \
-    {"scheduler", "beta_start", KILN_OPTION_FLOAT, "0.0001", 1e-9, 0.999, NULL, "first beta"},                         \
-    {"scheduler", "beta_end", KILN_OPTION_FLOAT, "0.02", 1e-9, 0.999, NULL, "last beta"},                              \
-    {"scheduler", "rescale_betas_zero_snr", KILN_OPTION_BOOL, "false", 0, 0, NULL, "end in pure noise"},               \
-    {"scheduler", "prediction_type", KILN_OPTION_CHOICE, "epsilon", 0, 0, "epsilon|sample|v_prediction",               \
-     "what the network predicts"},                                                                                    \
-    {"scheduler", "variance_type", KILN_OPTION_CHOICE, "fixed_small", 0, 0, "fixed_small|fixed_large",                 \
-     "variance of the ancestral steps"},                                                                              \
-    {"scheduler", "clip_sample", KILN_OPTION_BOOL, "true", 0, 0, NULL, "clip the predicted picture (ddpm, ddim)"},     \
-    {"scheduler", "clip_sample_range", KILN_OPTION_FLOAT, "1", 1e-6, 1e6, NULL, "to +- this"},                         \
-    {"scheduler", "timestep_spacing", KILN_OPTION_CHOICE, "default", 0, 0, "default|linspace|leading|trailing",        \
-     "which timesteps a shorter sampling visits; default = the sampler's"},                                           \
-    {"scheduler", "steps_offset", KILN_OPTION_INT, "0", 0, 1000, NULL, "added to leading timesteps"},                  \
-    {"scheduler", "set_alpha_to_one", KILN_OPTION_CHOICE, "default", 0, 0, "default|true|false",                       \
-     "the last step ends without noise; default = the sampler's"},                                                    \
-    {"scheduler", "use_karras_sigmas", KILN_OPTION_BOOL, "false", 0, 0, NULL, "Karras' noise levels (dpmpp_2m, heun, euler)"}, \
-    {"scheduler", "final_sigmas_type", KILN_OPTION_CHOICE, "zero", 0, 0, "zero|sigma_min", "last noise level"},        \
-    {"scheduler", "skip_prk_steps", KILN_OPTION_BOOL, "false", 0, 0, NULL, "pndm without Runge-Kutta steps"},          \
-    {"train", "loss_weighting", KILN_OPTION_CHOICE, "simple", 0, 0, "simple|min_snr",                                  \
-     "weight of a timestep's loss (min_snr: Hang et al. 2023)"},                                                      \
-    {"train", "snr_gamma", KILN_OPTION_FLOAT, "5", 1e-3, 1e6, NULL, "largest signal-to-noise weight of min_snr"}
+/* clang-format off */
+#define DIFFUSION_OPTIONS                                                                          \
+    {"scheduler", "num_train_timesteps", KILN_OPTION_INT, "1000", 1, 100000, NULL,                 \
+     "steps of the forward process"},                                                              \
+    {"scheduler", "beta_schedule", KILN_OPTION_CHOICE, "linear", 0, 0,                             \
+     "linear|scaled_linear|squaredcos_cap_v2", "how the noise grows"},                             \
+    {"scheduler", "beta_start", KILN_OPTION_FLOAT, "0.0001", 1e-9, 0.999, NULL, "first beta"       \
+    },                                                                                             \
+    {"scheduler", "beta_end", KILN_OPTION_FLOAT, "0.02", 1e-9, 0.999, NULL, "last beta"},          \
+    {"scheduler", "rescale_betas_zero_snr", KILN_OPTION_BOOL, "false", 0, 0, NULL,                 \
+     "end in pure noise"},                                                                         \
+    {"scheduler", "prediction_type", KILN_OPTION_CHOICE, "epsilon", 0, 0,                          \
+     "epsilon|sample|v_prediction", "what the network predicts"},                                  \
+    {"scheduler", "variance_type", KILN_OPTION_CHOICE, "fixed_small", 0, 0,                        \
+     "fixed_small|fixed_large", "variance of the ancestral steps"},                                \
+    {"scheduler", "clip_sample", KILN_OPTION_BOOL, "true", 0, 0, NULL,                             \
+     "clip the predicted picture (ddpm, ddim)"},                                                   \
+    {"scheduler", "clip_sample_range", KILN_OPTION_FLOAT, "1", 1e-6, 1e6, NULL, "to +- this"       \
+    },                                                                                             \
+    {"scheduler", "timestep_spacing", KILN_OPTION_CHOICE, "default", 0, 0,                         \
+     "default|linspace|leading|trailing",                                                          \
+     "which timesteps a shorter sampling visits; default = the sampler's"},                        \
+    {"scheduler", "steps_offset", KILN_OPTION_INT, "0", 0, 1000, NULL,                             \
+     "added to leading timesteps"},                                                                \
+    {"scheduler", "set_alpha_to_one", KILN_OPTION_CHOICE, "default", 0, 0,                         \
+     "default|true|false", "the last step ends without noise; default = the sampler's"},           \
+    {"scheduler", "use_karras_sigmas", KILN_OPTION_BOOL, "false", 0, 0, NULL,                      \
+     "Karras' noise levels (dpmpp_2m, heun, euler)"},                                              \
+    {"scheduler", "final_sigmas_type", KILN_OPTION_CHOICE, "zero", 0, 0, "zero|sigma_min",         \
+     "last noise level"},                                                                          \
+    {"scheduler", "skip_prk_steps", KILN_OPTION_BOOL, "false", 0, 0, NULL,                         \
+     "pndm without Runge-Kutta steps"},                                                            \
+    {"train", "loss_weighting", KILN_OPTION_CHOICE, "simple", 0, 0, "simple|min_snr",              \
+     "weight of a timestep's loss (min_snr: Hang et al. 2023)"},                                   \
+    {"train", "snr_gamma", KILN_OPTION_FLOAT, "5", 1e-3, 1e6, NULL,                                \
+     "largest signal-to-noise weight of min_snr" }
+/* clang-format on */
 
 /* Names for struct kiln_model.samplers; ddim first. */
 extern const char *const diffusion_samplers[];
 
 /* KILN_INPUT names the key. diffusion_finish frees. */
-enum kiln_status diffusion_init(struct diffusion *, const kiln_config *, const struct kiln_data_info *,
-                                struct kiln_error *);
+enum kiln_status diffusion_init(struct diffusion *, const kiln_config *,
+                                const struct kiln_data_info *, struct kiln_error *);
 void diffusion_finish(struct diffusion *);
 
 /*
@@ -66,20 +79,22 @@ void diffusion_finish(struct diffusion *);
  * configured prediction, at a random timestep per sample. label goes to the
  * network as it is.
  */
-kiln_node diffusion_loss(const struct diffusion *, kiln_graph *, const struct kiln_batch *, kiln_node label,
-                         diffusion_network_fn *, void *user);
+kiln_node diffusion_loss(const struct diffusion *, kiln_graph *, const struct kiln_batch *,
+                         kiln_node label, diffusion_network_fn *, void *user);
 /* Per-sample squared error of the predicted noise: at a random timestep, and
  * at ten timesteps spread over the process. */
-void diffusion_figures(const struct diffusion *, kiln_graph *, const struct kiln_batch *, kiln_node label,
-                       diffusion_network_fn *, void *user, struct kiln_figures *);
+void diffusion_figures(const struct diffusion *, kiln_graph *, const struct kiln_batch *,
+                       kiln_node label, diffusion_network_fn *, void *user, struct kiln_figures *);
 
 /* The sampling functions of struct kiln_model. */
 enum kiln_status diffusion_sample_plan(const struct diffusion *, const struct kiln_sample_request *,
                                        struct kiln_sample_plan *, struct kiln_error *);
-void diffusion_sample_start(const struct diffusion *, kiln_graph *, const struct kiln_sample_request *,
-                            kiln_node noise, kiln_node *carried);
-void diffusion_sample_step(const struct diffusion *, kiln_graph *, const struct kiln_sample_request *,
-                           const kiln_node *carried, kiln_node coefficients, kiln_node label, diffusion_network_fn *,
+void diffusion_sample_start(const struct diffusion *, kiln_graph *,
+                            const struct kiln_sample_request *, kiln_node noise,
+                            kiln_node *carried);
+void diffusion_sample_step(const struct diffusion *, kiln_graph *,
+                           const struct kiln_sample_request *, const kiln_node *carried,
+                           kiln_node coefficients, kiln_node label, diffusion_network_fn *,
                            void *user, kiln_node *next);
 kiln_node diffusion_sample_finish(const struct diffusion *, kiln_graph *, const kiln_node *carried);
 

@@ -10,31 +10,36 @@ const char *const diffusion_samplers[] = {
 
 enum { DEFAULT_STEPS = 50 };
 
-static enum kiln_status make_table(const struct diffusion *d, const struct kiln_sample_request *request,
+static enum kiln_status make_table(const struct diffusion *d,
+                                   const struct kiln_sample_request *request,
                                    struct sampler_table *table, struct kiln_error *error)
 {
     const char *name = *request->sampler ? request->sampler : diffusion_samplers[0];
     int kind = sampler_find(name);
     if (kind < 0)
-        return kiln_fail(error, KILN_INPUT, "[sample] sampler: '%s' is not a diffusion sampler", name);
+        return kiln_fail(error, KILN_INPUT, "[sample] sampler: '%s' is not a diffusion sampler",
+                         name);
     struct sampler_options options = d->sampling;
     options.kind = (enum sampler_kind)kind;
     options.eta = request->eta;
     options.noise_scale = request->noise_scale;
     options.steps = request->steps;
     if (!options.steps)
-        options.steps = kind == SAMPLER_DDPM || d->schedule.n < DEFAULT_STEPS ? d->schedule.n : DEFAULT_STEPS;
+        options.steps =
+            kind == SAMPLER_DDPM || d->schedule.n < DEFAULT_STEPS ? d->schedule.n : DEFAULT_STEPS;
     return sampler_table_init(table, &d->schedule, &options, error);
 }
 
-enum kiln_status diffusion_sample_plan(const struct diffusion *d, const struct kiln_sample_request *request,
+enum kiln_status diffusion_sample_plan(const struct diffusion *d,
+                                       const struct kiln_sample_request *request,
                                        struct kiln_sample_plan *plan, struct kiln_error *error)
 {
     struct sampler_table table;
     enum kiln_status status = make_table(d, request, &table, error);
     if (status)
         return status;
-    struct kiln_shape shape = KILN_SHAPE(request->batch, d->data.channels, d->data.height, d->data.width);
+    struct kiln_shape shape =
+        KILN_SHAPE(request->batch, d->data.channels, d->data.height, d->data.width);
     *plan = (struct kiln_sample_plan){
         .noise = shape,
         .n_carried = 1 + table.n_history,
@@ -47,8 +52,9 @@ enum kiln_status diffusion_sample_plan(const struct diffusion *d, const struct k
     return KILN_OK;
 }
 
-void diffusion_sample_start(const struct diffusion *d, kiln_graph *g, const struct kiln_sample_request *request,
-                            kiln_node noise, kiln_node *carried)
+void diffusion_sample_start(const struct diffusion *d, kiln_graph *g,
+                            const struct kiln_sample_request *request, kiln_node noise,
+                            kiln_node *carried)
 {
     struct sampler_table table;
     struct kiln_error error;
@@ -96,8 +102,9 @@ static kiln_node next_value(const struct sampler_table *table, kiln_graph *g, in
     return sum ? sum : kiln_full(g, kiln_shape(g, sources[SOURCE_X]), 0);
 }
 
-void diffusion_sample_step(const struct diffusion *d, kiln_graph *g, const struct kiln_sample_request *request,
-                           const kiln_node *carried, kiln_node row, kiln_node label, diffusion_network_fn *network,
+void diffusion_sample_step(const struct diffusion *d, kiln_graph *g,
+                           const struct kiln_sample_request *request, const kiln_node *carried,
+                           kiln_node row, kiln_node label, diffusion_network_fn *network,
                            void *user, kiln_node *next)
 {
     struct sampler_table table;
@@ -107,7 +114,8 @@ void diffusion_sample_step(const struct diffusion *d, kiln_graph *g, const struc
         return;
     }
     kiln_node x = carried[0];
-    kiln_node t = kiln_expand(g, kiln_reshape(g, word(g, row, ROW_T), KILN_SHAPE(1)), KILN_SHAPE(request->batch));
+    kiln_node t = kiln_expand(g, kiln_reshape(g, word(g, row, ROW_T), KILN_SHAPE(1)),
+                              KILN_SHAPE(request->batch));
     kiln_node out = network(user, g, kiln_mul(g, x, word(g, row, ROW_IN_SCALE)), t, label, false);
     kiln_graph_label(g, "sampler");
     kiln_node x0 = combine(g, row, ROW_X0_X, x, ROW_X0_OUT, out);
@@ -129,7 +137,8 @@ void diffusion_sample_step(const struct diffusion *d, kiln_graph *g, const struc
     sampler_table_finish(&table);
 }
 
-kiln_node diffusion_sample_finish(const struct diffusion *d, kiln_graph *g, const kiln_node *carried)
+kiln_node diffusion_sample_finish(const struct diffusion *d, kiln_graph *g,
+                                  const kiln_node *carried)
 {
     if (d->unit_range)
         return carried[0];

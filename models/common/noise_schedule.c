@@ -50,14 +50,16 @@ static void rescale_to_zero_snr(double *alphas_cumprod, int n)
     alphas_cumprod[n - 1] = 0x1p-24;
 }
 
-enum kiln_status noise_schedule_init(struct noise_schedule *schedule, const char *beta_schedule, int n,
-                                     double beta_start, double beta_end, int zero_snr, struct kiln_error *error)
+enum kiln_status noise_schedule_init(struct noise_schedule *schedule, const char *beta_schedule,
+                                     int n, double beta_start, double beta_end, int zero_snr,
+                                     struct kiln_error *error)
 {
     *schedule = (struct noise_schedule){.n = n};
     if (n < 1 || n > 100000)
         return kiln_fail(error, KILN_INPUT, "num_train_timesteps: %d is not in 1 .. 100000", n);
     if (!(beta_start > 0 && beta_start < 1 && beta_end > 0 && beta_end < 1))
-        return kiln_fail(error, KILN_INPUT, "beta_start and beta_end: %g and %g are not both in 0 .. 1", beta_start,
+        return kiln_fail(error, KILN_INPUT,
+                         "beta_start and beta_end: %g and %g are not both in 0 .. 1", beta_start,
                          beta_end);
     double *values = malloc((size_t)n * sizeof *values);
     if (!values)
@@ -65,7 +67,8 @@ enum kiln_status noise_schedule_init(struct noise_schedule *schedule, const char
     if (!fill_betas(values, beta_schedule, n, beta_start, beta_end)) {
         free(values);
         return kiln_fail(error, KILN_INPUT,
-                         "beta_schedule: '%s' is none of linear, scaled_linear, squaredcos_cap_v2", beta_schedule);
+                         "beta_schedule: '%s' is none of linear, scaled_linear, squaredcos_cap_v2",
+                         beta_schedule);
     }
     double product = 1;
     for (int i = 0; i < n; i++)

@@ -10,7 +10,7 @@
 #include "core/api/status.h"
 
 struct noise_schedule {
-    int n; /* num_train_timesteps */
+    int n;                  /* num_train_timesteps */
     double *alphas_cumprod; /* [n], owned */
 };
 
@@ -24,8 +24,9 @@ struct noise_schedule {
  * n in 1 .. 100000, 0 < beta < 1. KILN_INPUT for an unknown name or a value
  * out of range, KILN_MACHINE when out of memory. noise_schedule_finish frees.
  */
-enum kiln_status noise_schedule_init(struct noise_schedule *, const char *beta_schedule, int n, double beta_start,
-                                     double beta_end, int zero_snr, struct kiln_error *);
+enum kiln_status noise_schedule_init(struct noise_schedule *, const char *beta_schedule, int n,
+                                     double beta_start, double beta_end, int zero_snr,
+                                     struct kiln_error *);
 void noise_schedule_finish(struct noise_schedule *);
 
 #endif

@@ -110,9 +110,11 @@ static void fill_ddpm(const struct filler *f)
     double final = final_alpha_bar(f);
     timesteps_spaced(f->schedule, f->options, f->t);
     for (int i = 0; i < n; i++) {
-        double a = alpha_bar(f, f->t[i], 1), previous = i + 1 < n ? alpha_bar(f, f->t[i + 1], 1) : final;
+        double a = alpha_bar(f, f->t[i], 1),
+               previous = i + 1 < n ? alpha_bar(f, f->t[i + 1], 1) : final;
         double alpha = a / previous, beta = 1 - alpha;
-        double variance = f->options->variance_large ? beta : fmax((1 - previous) / (1 - a) * beta, 1e-20);
+        double variance =
+            f->options->variance_large ? beta : fmax((1 - previous) / (1 - a) * beta, 1e-20);
         head_vp(f, i, f->t[i], sqrt(a), sqrt(1 - a));
         set(f, i, 0, SOURCE_X0, sqrt(previous) * beta / (1 - a));
         set(f, i, 0, SOURCE_X, sqrt(alpha) * (1 - previous) / (1 - a));
@@ -233,7 +235,8 @@ static void shift_history(const struct filler *f, int i, bool push)
  * Liu et al. 2022, eq. 9: next = c s - d m from t to previous, where s is
  * the source base and m the mix (weights over e, h0, h1, h2, sum).
  */
-static void pndm_transfer(const struct filler *f, int i, int base, double t, double previous, const double mix[5])
+static void pndm_transfer(const struct filler *f, int i, int base, double t, double previous,
+                          const double mix[5])
 {
     double beyond = final_alpha_bar(f);
     double a = alpha_bar(f, t, beyond), b = alpha_bar(f, previous, beyond);
@@ -244,7 +247,8 @@ static void pndm_transfer(const struct filler *f, int i, int base, double t, dou
         c -= d * sqrt(1 - a);
         d *= sqrt(a);
     }
-    static const int sources[5] = {SOURCE_E, SOURCE_H, SOURCE_H + 1, SOURCE_H + 2, SOURCE_H + H_SUM};
+    static const int sources[5] = {SOURCE_E, SOURCE_H, SOURCE_H + 1, SOURCE_H + 2,
+                                   SOURCE_H + H_SUM};
     for (int k = 0; k < 5; k++)
         set(f, i, 0, sources[k], -d * mix[k]);
     set(f, i, 0, base, c);
@@ -318,7 +322,10 @@ static void fill_pndm(const struct filler *f)
             shift_history(f, row, false);
             continue;
         }
-        pndm_transfer(f, row, SOURCE_X, t, t - stride, mixes[known == 0 ? 0 : known < 3 ? known + 1 : 4]);
+        pndm_transfer(f, row, SOURCE_X, t, t - stride,
+                      mixes[known == 0  ? 0
+                            : known < 3 ? known + 1
+                                        : 4]);
         shift_history(f, row, true);
         if (k == 0)
             set(f, row, 1 + H_SAMPLE, SOURCE_X, 1);
@@ -349,20 +356,25 @@ static int count_history(enum sampler_kind kind)
     }
 }
 
-static enum kiln_status check(const struct noise_schedule *schedule, const struct sampler_options *o,
-                              struct kiln_error *error)
+static enum kiln_status check(const struct noise_schedule *schedule,
+                              const struct sampler_options *o, struct kiln_error *error)
 {
     const char *name = sampler_names[o->kind];
     if (o->steps < 1 || o->steps > schedule->n)
-        return kiln_fail(error, KILN_INPUT, "%d steps: not in 1 .. num_train_timesteps = %d", o->steps, schedule->n);
+        return kiln_fail(error, KILN_INPUT, "%d steps: not in 1 .. num_train_timesteps = %d",
+                         o->steps, schedule->n);
     if (o->kind == SAMPLER_DPMPP_2M && o->spacing == SPACING_LEADING && o->steps >= schedule->n)
-        return kiln_fail(error, KILN_INPUT, "%s with leading spacing needs fewer than %d steps", name, schedule->n);
+        return kiln_fail(error, KILN_INPUT, "%s with leading spacing needs fewer than %d steps",
+                         name, schedule->n);
     if (o->kind == SAMPLER_PNDM && o->prediction == PREDICT_SAMPLE)
-        return kiln_fail(error, KILN_INPUT, "%s does not sample from prediction_type = sample", name);
+        return kiln_fail(error, KILN_INPUT, "%s does not sample from prediction_type = sample",
+                         name);
     if (o->kind == SAMPLER_PNDM && o->steps < (o->skip_prk_steps ? 2 : 4))
-        return kiln_fail(error, KILN_INPUT, "%s needs at least %d steps", name, o->skip_prk_steps ? 2 : 4);
+        return kiln_fail(error, KILN_INPUT, "%s needs at least %d steps", name,
+                         o->skip_prk_steps ? 2 : 4);
     if (o->kind == SAMPLER_EULER_ANCESTRAL && o->prediction == PREDICT_SAMPLE)
-        return kiln_fail(error, KILN_INPUT, "%s does not sample from prediction_type = sample", name);
+        return kiln_fail(error, KILN_INPUT, "%s does not sample from prediction_type = sample",
+                         name);
     return KILN_OK;
 }
 
@@ -403,7 +415,8 @@ static double init_scale(const struct filler *f)
     return f->options->spacing == SPACING_LEADING ? sqrt(sigma * sigma + 1) : sigma;
 }
 
-enum kiln_status sampler_table_init(struct sampler_table *table, const struct noise_schedule *schedule,
+enum kiln_status sampler_table_init(struct sampler_table *table,
+                                    const struct noise_schedule *schedule,
                                     const struct sampler_options *options, struct kiln_error *error)
 {
     *table = (struct sampler_table){0};

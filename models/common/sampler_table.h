@@ -46,18 +46,18 @@ enum timestep_spacing { SPACING_DEFAULT, SPACING_LINSPACE, SPACING_LEADING, SPAC
 
 struct sampler_options {
     enum sampler_kind kind;
-    int steps;              /* num_inference_steps, 1 .. num_train_timesteps */
+    int steps; /* num_inference_steps, 1 .. num_train_timesteps */
     enum prediction_type prediction;
     enum timestep_spacing spacing;
     int steps_offset;
-    double eta;             /* ddim: share of the ancestral noise */
-    double noise_scale;     /* factor of all injected noise */
+    double eta;                     /* ddim: share of the ancestral noise */
+    double noise_scale;             /* factor of all injected noise */
     enum alpha_to_one alpha_to_one; /* set_alpha_to_one: ddpm, ddim, pndm */
-    bool variance_large;    /* ddpm: fixed_large instead of fixed_small */
-    bool final_sigma_min;   /* final_sigmas_type = sigma_min instead of zero */
-    bool karras;            /* use_karras_sigmas: dpmpp_2m, heun, euler */
-    bool skip_prk_steps;    /* pndm */
-    bool round_karras_timesteps; /* dpmpp_2m: beta_schedule is not squaredcos_cap_v2 */
+    bool variance_large;            /* ddpm: fixed_large instead of fixed_small */
+    bool final_sigma_min;           /* final_sigmas_type = sigma_min instead of zero */
+    bool karras;                    /* use_karras_sigmas: dpmpp_2m, heun, euler */
+    bool skip_prk_steps;            /* pndm */
+    bool round_karras_timesteps;    /* dpmpp_2m: beta_schedule is not squaredcos_cap_v2 */
 };
 
 /* Words at the start of a row. */

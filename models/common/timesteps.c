@@ -20,7 +20,8 @@ static enum timestep_spacing default_spacing(enum sampler_kind kind)
     return leading ? SPACING_LEADING : SPACING_LINSPACE;
 }
 
-void timesteps_spaced(const struct noise_schedule *schedule, const struct sampler_options *options, double *t)
+void timesteps_spaced(const struct noise_schedule *schedule, const struct sampler_options *options,
+                      double *t)
 {
     int n = options->steps, total = schedule->n;
     enum timestep_spacing spacing = options->spacing;
@@ -75,8 +76,8 @@ static double timestep_of_sigma(const struct noise_schedule *schedule, double si
 }
 
 /* Karras et al. 2022, eq. 5 with rho = 7. */
-static void karras(const struct noise_schedule *schedule, const struct sampler_options *options, double first,
-                   double last, double *t, double *sigmas)
+static void karras(const struct noise_schedule *schedule, const struct sampler_options *options,
+                   double first, double last, double *t, double *sigmas)
 {
     const double rho = 7;
     double a = pow(first, 1 / rho), b = pow(last, 1 / rho);
@@ -90,8 +91,8 @@ static void karras(const struct noise_schedule *schedule, const struct sampler_o
     }
 }
 
-void timesteps_sigmas(const struct noise_schedule *schedule, const struct sampler_options *options, double *t,
-                      double *sigmas)
+void timesteps_sigmas(const struct noise_schedule *schedule, const struct sampler_options *options,
+                      double *t, double *sigmas)
 {
     int n = options->steps;
     timesteps_spaced(schedule, options, t);

@@ -18,6 +18,7 @@ double timesteps_sigma(const struct noise_schedule *, double t);
  * For the samplers in sigma: the timesteps t[steps] and sigmas[steps + 1],
  * ending with sigma 0 or the smallest training sigma.
  */
-void timesteps_sigmas(const struct noise_schedule *, const struct sampler_options *, double *t, double *sigmas);
+void timesteps_sigmas(const struct noise_schedule *, const struct sampler_options *, double *t,
+                      double *sigmas);
 
 #endif

@@ -12,7 +12,7 @@ struct builder {
     const struct unet2d *net;
     kiln_graph *g;
     bool training;
-    uint32_t stream; /* next random stream */
+    uint32_t stream;     /* next random stream */
     kiln_node embedding; /* activated time (and class) embedding [n, 4 c0] */
 };
 
@@ -53,14 +53,17 @@ static kiln_node as_map(kiln_graph *g, kiln_node x)
     return kiln_reshape(g, x, KILN_SHAPE(shape.d[0], shape.d[1], 1, 1));
 }
 
-static kiln_node norm(struct builder *b, const char *prefix, const char *name, kiln_node x, int groups)
+static kiln_node norm(struct builder *b, const char *prefix, const char *name, kiln_node x,
+                      int groups)
 {
     return kiln_group_norm(b->g, join(prefix, name).text, x, groups, b->net->norm_eps);
 }
 
-static kiln_node conv(struct builder *b, const char *prefix, const char *name, kiln_node x, int64_t out, int kernel)
+static kiln_node conv(struct builder *b, const char *prefix, const char *name, kiln_node x,
+                      int64_t out, int kernel)
 {
-    return kiln_conv2d(b->g, join(prefix, name).text, x, out, kernel, kiln_conv_params(1, kernel / 2, 1), true);
+    return kiln_conv2d(b->g, join(prefix, name).text, x, out, kernel,
+                       kiln_conv_params(1, kernel / 2, 1), true);
 }
 
 enum resample { KEEP, HALVE, DOUBLE };
@@ -73,8 +76,8 @@ static kiln_node resampled(struct builder *b, kiln_node x, enum resample how)
 }
 
 /* ResnetBlock2D: norm, act, conv, + time, norm, act, conv, + shortcut. */
-static kiln_node residual(struct builder *b, const char *prefix, kiln_node x, int64_t out, double scale,
-                          enum resample how)
+static kiln_node residual(struct builder *b, const char *prefix, kiln_node x, int64_t out,
+                          double scale, enum resample how)
 {
     kiln_graph *g = b->g;
     const struct unet2d *net = b->net;
@@ -85,7 +88,8 @@ static kiln_node residual(struct builder *b, const char *prefix, kiln_node x, in
     x = resampled(b, x, how);
     h = conv(b, prefix, "conv1", h, out, 3);
     int64_t width = net->scale_shift ? 2 * out : out;
-    kiln_node time = as_map(g, kiln_linear(g, join(prefix, "time_emb_proj").text, b->embedding, width, true));
+    kiln_node time =
+        as_map(g, kiln_linear(g, join(prefix, "time_emb_proj").text, b->embedding, width, true));
     if (net->scale_shift) {
         h = norm(b, prefix, "norm2", h, net->norm_num_groups);
         kiln_node factor = kiln_add_scalar(g, kiln_narrow(g, time, 1, 0, out), 1);
@@ -122,7 +126,8 @@ static kiln_node merge_heads(kiln_graph *g, kiln_node x, int64_t heads)
 }
 
 /* Attention over pixels with a residual; groups 0 = no norm. */
-static kiln_node attention(struct builder *b, const char *prefix, kiln_node x, int groups, double scale)
+static kiln_node attention(struct builder *b, const char *prefix, kiln_node x, int groups,
+                           double scale)
 {
     kiln_graph *g = b->g;
     struct kiln_shape s = kiln_shape(g, x);
@@ -166,7 +171,9 @@ static kiln_node middle(struct builder *b, const char *prefix, kiln_node x)
     struct name root = join(prefix, "mid_block.");
     int64_t c = kiln_shape(b->g, x).d[1];
     double scale = net->mid_block_scale_factor;
-    int groups = net->attn_norm_num_groups ? net->attn_norm_num_groups : net->scale_shift ? 0 : net->norm_num_groups;
+    int groups = net->attn_norm_num_groups ? net->attn_norm_num_groups
+                 : net->scale_shift        ? 0
+                                           : net->norm_num_groups;
     x = residual(b, numbered(root.text, "resnets", 0).text, x, c, scale, KEEP);
     if (net->add_attention)
         x = attention(b, numbered(root.text, "attentions", 0).text, x, groups, scale);
@@ -174,7 +181,8 @@ static kiln_node middle(struct builder *b, const char *prefix, kiln_node x)
 }
 
 /* linear, SiLU, linear */
-static kiln_node embed(kiln_graph *g, const char *prefix, const char *name, kiln_node x, int64_t width)
+static kiln_node embed(kiln_graph *g, const char *prefix, const char *name, kiln_node x,
+                       int64_t width)
 {
     struct name root = join(prefix, name);
     x = kiln_silu(g, kiln_linear(g, join(root.text, ".linear_1").text, x, width, true));
@@ -189,17 +197,20 @@ static kiln_node time_embedding(struct builder *b, const char *prefix, kiln_node
     kiln_node e = kiln_timestep_embedding(g, t, c0, net->flip_sin_to_cos, net->freq_shift, 10000);
     e = embed(g, prefix, "time_embedding", e, width);
     if (net->class_embed_timestep) {
-        kiln_node c = kiln_timestep_embedding(g, kiln_cast(g, label, KILN_F32), c0, net->flip_sin_to_cos,
-                                              net->freq_shift, 10000);
+        kiln_node c = kiln_timestep_embedding(g, kiln_cast(g, label, KILN_F32), c0,
+                                              net->flip_sin_to_cos, net->freq_shift, 10000);
         e = kiln_add(g, e, embed(g, prefix, "class_embedding", c, width));
     } else if (net->num_class_embeds) {
-        e = kiln_add(g, e, kiln_embedding(g, join(prefix, "class_embedding").text, label, net->num_class_embeds, width));
+        e = kiln_add(g, e,
+                     kiln_embedding(g, join(prefix, "class_embedding").text, label,
+                                    net->num_class_embeds, width));
     }
     return e;
 }
 
 /* Down the levels, pushing every output that an up block will read. */
-static kiln_node descend(struct builder *b, const char *prefix, kiln_node x, kiln_node *skips, int *n_skips)
+static kiln_node descend(struct builder *b, const char *prefix, kiln_node x, kiln_node *skips,
+                         int *n_skips)
 {
     const struct unet2d *net = b->net;
     for (int level = 0; level < net->n_levels; level++) {
@@ -208,7 +219,8 @@ static kiln_node descend(struct builder *b, const char *prefix, kiln_node x, kil
         for (int i = 0; i < net->layers_per_block; i++) {
             x = residual(b, numbered(root.text, "resnets", i).text, x, c, 1, KEEP);
             if (net->attention_down[level])
-                x = attention(b, numbered(root.text, "attentions", i).text, x, net->norm_num_groups, 1);
+                x = attention(b, numbered(root.text, "attentions", i).text, x, net->norm_num_groups,
+                              1);
             skips[(*n_skips)++] = x;
         }
         if (level < net->n_levels - 1)
@@ -217,7 +229,8 @@ static kiln_node descend(struct builder *b, const char *prefix, kiln_node x, kil
     return x;
 }
 
-static kiln_node ascend(struct builder *b, const char *prefix, kiln_node x, const kiln_node *skips, int n_skips)
+static kiln_node ascend(struct builder *b, const char *prefix, kiln_node x, const kiln_node *skips,
+                        int n_skips)
 {
     const struct unet2d *net = b->net;
     for (int i = 0; i < net->n_levels; i++) {
@@ -227,7 +240,8 @@ static kiln_node ascend(struct builder *b, const char *prefix, kiln_node x, cons
             x = kiln_concat(b->g, 2, (const kiln_node[]){x, skips[--n_skips]}, 1);
             x = residual(b, numbered(root.text, "resnets", j).text, x, c, 1, KEEP);
             if (net->attention_up[i])
-                x = attention(b, numbered(root.text, "attentions", j).text, x, net->norm_num_groups, 1);
+                x = attention(b, numbered(root.text, "attentions", j).text, x, net->norm_num_groups,
+                              1);
         }
         if (i < net->n_levels - 1)
             x = grow(b, root.text, x, c);
@@ -235,8 +249,8 @@ static kiln_node ascend(struct builder *b, const char *prefix, kiln_node x, cons
     return x;
 }
 
-kiln_node unet2d_build(const struct unet2d *net, kiln_graph *g, const char *prefix, kiln_node x, kiln_node t,
-                       kiln_node label, bool training, uint32_t first_stream)
+kiln_node unet2d_build(const struct unet2d *net, kiln_graph *g, const char *prefix, kiln_node x,
+                       kiln_node t, kiln_node label, bool training, uint32_t first_stream)
 {
     struct builder b = {.net = net, .g = g, .training = training, .stream = first_stream};
     kiln_node skips[MAX_SKIPS];

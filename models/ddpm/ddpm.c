@@ -15,7 +15,8 @@ static const struct kiln_option options[] = {
     {0},
 };
 
-static kiln_node network(void *user, kiln_graph *g, kiln_node x, kiln_node t, kiln_node label, bool training)
+static kiln_node network(void *user, kiln_graph *g, kiln_node x, kiln_node t, kiln_node label,
+                         bool training)
 {
     const struct ddpm *model = user;
     return unet2d_build(&model->unet, g, "", x, t, label, training, STREAM_NETWORK);
@@ -28,8 +29,8 @@ static void destroy(void *user)
     free(model);
 }
 
-static enum kiln_status create(const kiln_config *config, const struct kiln_data_info *data, void **out,
-                               struct kiln_error *error)
+static enum kiln_status create(const kiln_config *config, const struct kiln_data_info *data,
+                               void **out, struct kiln_error *error)
 {
     if (data->points)
         return kiln_fail(error, KILN_INPUT, "[data] source: ddpm needs pictures, not points");
@@ -38,8 +39,8 @@ static enum kiln_status create(const kiln_config *config, const struct kiln_data
         return kiln_fail(error, KILN_MACHINE, "out of memory");
     enum kiln_status status = diffusion_init(&model->diffusion, config, data, error);
     if (!status)
-        status = unet2d_init(&model->unet, config, data->channels, data->channels, data->height, data->width, 0,
-                             error);
+        status = unet2d_init(&model->unet, config, data->channels, data->channels, data->height,
+                             data->width, 0, error);
     if (status) {
         destroy(model);
         return status;
@@ -55,14 +56,16 @@ static int phases(void *user, struct kiln_phase out[KILN_MAX_PHASES])
     return 1;
 }
 
-static void loss(void *user, kiln_graph *g, int phase, const struct kiln_batch *batch, struct kiln_loss *out)
+static void loss(void *user, kiln_graph *g, int phase, const struct kiln_batch *batch,
+                 struct kiln_loss *out)
 {
     const struct ddpm *model = user;
     (void)phase;
     out->loss = diffusion_loss(&model->diffusion, g, batch, 0, network, user);
 }
 
-static void evaluate(void *user, kiln_graph *g, const struct kiln_batch *batch, struct kiln_figures *figures)
+static void evaluate(void *user, kiln_graph *g, const struct kiln_batch *batch,
+                     struct kiln_figures *figures)
 {
     const struct ddpm *model = user;
     diffusion_figures(&model->diffusion, g, batch, 0, network, user, figures);
@@ -75,19 +78,21 @@ static enum kiln_status sample_plan(void *user, const struct kiln_sample_request
     return diffusion_sample_plan(&model->diffusion, request, plan, error);
 }
 
-static void sample_start(void *user, kiln_graph *g, const struct kiln_sample_request *request, kiln_node noise,
-                         kiln_node *carried)
+static void sample_start(void *user, kiln_graph *g, const struct kiln_sample_request *request,
+                         kiln_node noise, kiln_node *carried)
 {
     const struct ddpm *model = user;
     diffusion_sample_start(&model->diffusion, g, request, noise, carried);
 }
 
 static void sample_step(void *user, kiln_graph *g, const struct kiln_sample_request *request,
-                        const kiln_node *carried, kiln_node coefficients, kiln_node label, kiln_node *next)
+                        const kiln_node *carried, kiln_node coefficients, kiln_node label,
+                        kiln_node *next)
 {
     const struct ddpm *model = user;
     (void)label;
-    diffusion_sample_step(&model->diffusion, g, request, carried, coefficients, 0, network, user, next);
+    diffusion_sample_step(&model->diffusion, g, request, carried, coefficients, 0, network, user,
+                          next);
 }
 
 static kiln_node sample_finish(void *user, kiln_graph *g, const struct kiln_sample_request *request,

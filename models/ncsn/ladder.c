@@ -68,5 +68,6 @@ double ladder_sigma(const struct ladder *ladder, int i)
     if (ladder->num_scales < 2)
         return ladder->sigma_begin;
     double share = (double)i / (ladder->num_scales - 1);
-    return exp(log(ladder->sigma_begin) + share * (log(ladder->sigma_end) - log(ladder->sigma_begin)));
+    return exp(log(ladder->sigma_begin) +
+               share * (log(ladder->sigma_end) - log(ladder->sigma_begin)));
 }

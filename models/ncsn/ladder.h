@@ -12,10 +12,10 @@
 struct ladder {
     double sigma_begin, sigma_end;
     int num_scales;
-    double gamma;     /* ratio of neighbours, > 1 (1 if there is one level) */
-    double overlap;   /* C(gamma) */
+    double gamma;   /* ratio of neighbours, > 1 (1 if there is one level) */
+    double overlap; /* C(gamma) */
     int steps_per_scale;
-    double step_size; /* epsilon: level i takes epsilon (sigma_i / sigma_end)^2 */
+    double step_size;      /* epsilon: level i takes epsilon (sigma_i / sigma_end)^2 */
     double variance_ratio; /* of equation 7 at step_size; 1 is ideal */
 };
 
@@ -24,7 +24,8 @@ double ladder_overlap(double dimensions, double gamma);
 /* The gamma > 1 with the given overlap; 0 if there is none (few dimensions). */
 double ladder_gamma(double dimensions, double overlap);
 /* The epsilon that brings equation 7 nearest to 1, for T steps a level. */
-double ladder_step_size(double sigma_end, double gamma, int steps_per_scale, double *variance_ratio);
+double ladder_step_size(double sigma_end, double gamma, int steps_per_scale,
+                        double *variance_ratio);
 /* sigma_i, i = 0 .. num_scales - 1, the largest first. */
 double ladder_sigma(const struct ladder *, int i);
 

@@ -13,7 +13,8 @@ static const struct kiln_option options[] = {
     {"network", "ngf", KILN_OPTION_INT, "64", 2, 4096, NULL, "features of refinenet, width of mlp"},
     {"network", "conditional", KILN_OPTION_BOOL, "false", 0, 0, NULL,
      "refinenet: norms conditioned on the noise level (NCSN v1)"},
-    {"network", "divide_by_sigma", KILN_OPTION_BOOL, "true", 0, 0, NULL, "technique 3: score = network / sigma"},
+    {"network", "divide_by_sigma", KILN_OPTION_BOOL, "true", 0, 0, NULL,
+     "technique 3: score = network / sigma"},
     {"noise", "sigma_begin", KILN_OPTION_STRING, "auto", 0, 0, NULL,
      "largest noise; auto = technique 1: the largest distance between two training samples"},
     {"noise", "sigma_end", KILN_OPTION_FLOAT, "0.01", 1e-6, 1e6, NULL, "smallest noise"},
@@ -21,14 +22,19 @@ static const struct kiln_option options[] = {
      "levels; auto = technique 2: from the overlap of neighbours"},
     {"noise", "overlap", KILN_OPTION_FLOAT, "0.5", 0.01, 0.999, NULL,
      "target of technique 2 (0.567 gives the published ladders)"},
-    {"noise", "dequantise", KILN_OPTION_BOOL, "false", 0, 0, NULL, "uniform noise of one grey level in training"},
-    {"noise", "steps_per_scale", KILN_OPTION_INT, "5", 1, 100000, NULL, "Langevin steps T of a level"},
+    {"noise", "dequantise", KILN_OPTION_BOOL, "false", 0, 0, NULL,
+     "uniform noise of one grey level in training"},
+    {"noise", "steps_per_scale", KILN_OPTION_INT, "5", 1, 100000, NULL,
+     "Langevin steps T of a level"},
     {"noise", "step_size", KILN_OPTION_STRING, "auto", 0, 0, NULL,
      "epsilon of the last level; auto = technique 4: from steps_per_scale"},
     {"sample", "denoise", KILN_OPTION_BOOL, "true", 0, 0, NULL, "a last step without noise"},
-    {"sample", "snr", KILN_OPTION_FLOAT, "0.16", 1e-6, 10, NULL, "pc: signal-to-noise ratio of the corrector"},
-    {"sample", "langevin_steps", KILN_OPTION_INT, "1000", 1, 10000000, NULL, "langevin: number of steps"},
-    {"sample", "langevin_step_size", KILN_OPTION_FLOAT, "0.00002", 1e-12, 1e6, NULL, "langevin: step"},
+    {"sample", "snr", KILN_OPTION_FLOAT, "0.16", 1e-6, 10, NULL,
+     "pc: signal-to-noise ratio of the corrector"},
+    {"sample", "langevin_steps", KILN_OPTION_INT, "1000", 1, 10000000, NULL,
+     "langevin: number of steps"},
+    {"sample", "langevin_step_size", KILN_OPTION_FLOAT, "0.00002", 1e-12, 1e6, NULL,
+     "langevin: step"},
     UNET2D_OPTIONS,
     {0},
 };
@@ -46,10 +52,11 @@ static double number_or_auto(const kiln_config *config, const char *key)
     return *text && !*end && value > 0 && value < 1e9 ? value : -1;
 }
 
-static enum kiln_status bad_number(const kiln_config *config, const char *key, struct kiln_error *error)
+static enum kiln_status bad_number(const kiln_config *config, const char *key,
+                                   struct kiln_error *error)
 {
-    return kiln_fail(error, KILN_INPUT, "[noise] %s: '%s' is neither auto nor a number above 0", key,
-                     kiln_config_string(config, "noise", key));
+    return kiln_fail(error, KILN_INPUT, "[noise] %s: '%s' is neither auto nor a number above 0",
+                     key, kiln_config_string(config, "noise", key));
 }
 
 static double dimensions_of(const struct kiln_data_info *data)
@@ -57,31 +64,37 @@ static double dimensions_of(const struct kiln_data_info *data)
     return (double)(data->points ? 2 : data->channels * data->height * data->width);
 }
 
-static enum kiln_status derive(kiln_config *config, const struct kiln_data_info *data, struct kiln_error *error)
+static enum kiln_status derive(kiln_config *config, const struct kiln_data_info *data,
+                               struct kiln_error *error)
 {
     if (number_or_auto(config, "sigma_begin") != 0 || !data->train)
         return KILN_OK;
-    double distance = largest_distance(data->train, !data->points, data->n_train, (int64_t)dimensions_of(data));
+    double distance =
+        largest_distance(data->train, !data->points, data->n_train, (int64_t)dimensions_of(data));
     if (distance < 0)
         return kiln_fail(error, KILN_MACHINE, "out of memory");
     if (distance == 0)
-        return kiln_fail(error, KILN_INPUT, "[noise] sigma_begin: all training samples are equal (give a number)");
+        return kiln_fail(error, KILN_INPUT,
+                         "[noise] sigma_begin: all training samples are equal (give a number)");
     return kiln_config_replace_number(config, "noise", "sigma_begin", distance, error);
 }
 
-static enum kiln_status init_scales(struct ladder *ladder, const kiln_config *config, double dimensions,
-                                    struct kiln_error *error)
+static enum kiln_status init_scales(struct ladder *ladder, const kiln_config *config,
+                                    double dimensions, struct kiln_error *error)
 {
     double scales = number_or_auto(config, "num_scales");
     if (scales < 0 || scales > 100000 || scales != floor(scales))
-        return kiln_fail(error, KILN_INPUT, "[noise] num_scales: '%s' is neither auto nor a whole number up to 100000",
+        return kiln_fail(error, KILN_INPUT,
+                         "[noise] num_scales: '%s' is neither auto nor a whole number up to 100000",
                          kiln_config_string(config, "noise", "num_scales"));
     double reach = log(ladder->sigma_begin / ladder->sigma_end);
     if (scales == 0) {
-        double target = kiln_config_float(config, "noise", "overlap"), gamma = ladder_gamma(dimensions, target);
+        double target = kiln_config_float(config, "noise", "overlap"),
+               gamma = ladder_gamma(dimensions, target);
         if (gamma == 0)
             return kiln_fail(error, KILN_INPUT,
-                             "[noise] num_scales: no ladder in %g dimensions has an overlap of %g (give a number)",
+                             "[noise] num_scales: no ladder in %g dimensions has an overlap of %g "
+                             "(give a number)",
                              dimensions, target);
         scales = fmin(round(1 + reach / log(gamma)), 100000);
     }
@@ -100,10 +113,11 @@ static enum kiln_status init_ladder(struct ladder *ladder, const kiln_config *co
     if (ladder->sigma_begin < 0)
         return bad_number(config, "sigma_begin", error);
     if (ladder->sigma_begin == 0)
-        return kiln_fail(error, KILN_INPUT, "[noise] sigma_begin: auto needs the training data (give a number)");
+        return kiln_fail(error, KILN_INPUT,
+                         "[noise] sigma_begin: auto needs the training data (give a number)");
     if (ladder->sigma_begin < ladder->sigma_end)
-        return kiln_fail(error, KILN_INPUT, "[noise] sigma_begin: %g is below sigma_end = %g", ladder->sigma_begin,
-                         ladder->sigma_end);
+        return kiln_fail(error, KILN_INPUT, "[noise] sigma_begin: %g is below sigma_end = %g",
+                         ladder->sigma_begin, ladder->sigma_end);
     enum kiln_status status = init_scales(ladder, config, dimensions_of(data), error);
     if (status)
         return status;
@@ -117,13 +131,15 @@ static enum kiln_status init_ladder(struct ladder *ladder, const kiln_config *co
     return KILN_OK;
 }
 
-static enum kiln_status init(struct ncsn *net, const kiln_config *config, const struct kiln_data_info *data,
-                             struct kiln_error *error)
+static enum kiln_status init(struct ncsn *net, const kiln_config *config,
+                             const struct kiln_data_info *data, struct kiln_error *error)
 {
     const char *arch = kiln_config_string(config, "network", "arch");
     *net = (struct ncsn){
         .data = *data,
-        .arch = !strcmp(arch, "mlp") ? ARCH_MLP : !strcmp(arch, "unet") ? ARCH_UNET : ARCH_REFINENET,
+        .arch = !strcmp(arch, "mlp")    ? ARCH_MLP
+                : !strcmp(arch, "unet") ? ARCH_UNET
+                                        : ARCH_REFINENET,
         .conditional = kiln_config_bool(config, "network", "conditional"),
         .divide_by_sigma = kiln_config_bool(config, "network", "divide_by_sigma"),
         .dequantise = kiln_config_bool(config, "noise", "dequantise"),
@@ -135,17 +151,19 @@ static enum kiln_status init(struct ncsn *net, const kiln_config *config, const 
         .langevin_sigma = kiln_config_float(config, "noise", "sigma_end"),
     };
     if (data->points != (net->arch == ARCH_MLP))
-        return kiln_fail(error, KILN_INPUT, "[network] arch: %s", data->points ? "points need mlp" : "mlp is for points");
+        return kiln_fail(error, KILN_INPUT, "[network] arch: %s",
+                         data->points ? "points need mlp" : "mlp is for points");
     if (net->arch == ARCH_REFINENET && (data->height % 2 || data->width % 2))
         return kiln_fail(error, KILN_INPUT, "[network] arch: refinenet needs an even picture size");
     enum kiln_status status = init_ladder(&net->ladder, config, data, error);
     if (!status && net->arch == ARCH_UNET)
-        status = unet2d_init(&net->unet, config, data->channels, data->channels, data->height, data->width, 0, error);
+        status = unet2d_init(&net->unet, config, data->channels, data->channels, data->height,
+                             data->width, 0, error);
     return status;
 }
 
-static enum kiln_status create(const kiln_config *config, const struct kiln_data_info *data, void **out,
-                               struct kiln_error *error)
+static enum kiln_status create(const kiln_config *config, const struct kiln_data_info *data,
+                               void **out, struct kiln_error *error)
 {
     struct ncsn *net = malloc(sizeof *net);
     if (!net)
@@ -172,10 +190,12 @@ static int phases(void *user, struct kiln_phase out[KILN_MAX_PHASES])
  * Denoising score matching weighted by sigma^2 (Song & Ermon 2019, eq. 6),
  * per sample: half the squared norm of sigma s(x + sigma z) + z.
  */
-static kiln_node per_sample_loss(const struct ncsn *net, kiln_graph *g, const struct kiln_batch *batch)
+static kiln_node per_sample_loss(const struct ncsn *net, kiln_graph *g,
+                                 const struct kiln_batch *batch)
 {
-    struct kiln_rng levels = {
-        .kind = KILN_RNG_INTEGER, .stream = STREAM_LEVEL, .bound = (uint32_t)net->ladder.num_scales};
+    struct kiln_rng levels = {.kind = KILN_RNG_INTEGER,
+                              .stream = STREAM_LEVEL,
+                              .bound = (uint32_t)net->ladder.num_scales};
     struct kiln_rng normal = {.kind = KILN_RNG_NORMAL, .stream = STREAM_NOISE};
     kiln_node level = kiln_random(g, KILN_SHAPE(batch->size), levels);
     kiln_node sigma = kiln_gather_rows(g, ncsn_sigmas(net, g), level);
@@ -193,13 +213,15 @@ static kiln_node per_sample_loss(const struct ncsn *net, kiln_graph *g, const st
     return kiln_mul_scalar(g, kiln_sum_per_sample(g, kiln_square(g, error)), 0.5);
 }
 
-static void loss(void *user, kiln_graph *g, int phase, const struct kiln_batch *batch, struct kiln_loss *out)
+static void loss(void *user, kiln_graph *g, int phase, const struct kiln_batch *batch,
+                 struct kiln_loss *out)
 {
     (void)phase;
     out->loss = kiln_mean_all(g, per_sample_loss(user, g, batch));
 }
 
-static void evaluate(void *user, kiln_graph *g, const struct kiln_batch *batch, struct kiln_figures *figures)
+static void evaluate(void *user, kiln_graph *g, const struct kiln_batch *batch,
+                     struct kiln_figures *figures)
 {
     figures->n = 1;
     figures->figures[0] = (struct kiln_metric){"dsm_loss", per_sample_loss(user, g, batch)};
@@ -224,7 +246,8 @@ static const struct kiln_model ncsn = {
     .abi = KILN_MODEL_ABI,
     .size = sizeof ncsn,
     .name = "ncsn",
-    .summary = "noise-conditional score network with annealed Langevin dynamics (Song & Ermon 2019, 2020)",
+    .summary =
+        "noise-conditional score network with annealed Langevin dynamics (Song & Ermon 2019, 2020)",
     .options = options,
     .create = create,
     .destroy = free,

@@ -20,7 +20,7 @@ struct ncsn {
     int64_t ngf;          /* refinenet's features; mlp's width */
     struct unet2d unet;
     struct ladder ladder;
-    double snr;           /* of the predictor-corrector sampler */
+    double snr; /* of the predictor-corrector sampler */
     bool denoise;
     int langevin_steps;
     double langevin_sigma, langevin_step_size;
@@ -34,7 +34,8 @@ struct ncsn {
 kiln_node refinenet_build(const struct ncsn *, kiln_graph *, kiln_node x, kiln_node level);
 
 /* The score s(x, sigma) of any architecture. level i32 [n], sigma f32 [n]. */
-kiln_node ncsn_score(const struct ncsn *, kiln_graph *, kiln_node x, kiln_node level, kiln_node sigma, bool training);
+kiln_node ncsn_score(const struct ncsn *, kiln_graph *, kiln_node x, kiln_node level,
+                     kiln_node sigma, bool training);
 /* f32 [n] as [n, 1, ...] of x's rank. */
 kiln_node ncsn_per_sample(kiln_graph *, kiln_node values, kiln_node x);
 /* The buffer "sigmas" f32 [L]. */
@@ -42,13 +43,14 @@ kiln_node ncsn_sigmas(const struct ncsn *, kiln_graph *);
 
 /* The sampling functions of struct kiln_model; samplers: ald, pc, langevin. */
 extern const char *const ncsn_samplers[];
-enum kiln_status ncsn_sample_plan(void *model, const struct kiln_sample_request *, struct kiln_sample_plan *,
-                                  struct kiln_error *);
-void ncsn_sample_start(void *model, kiln_graph *, const struct kiln_sample_request *, kiln_node noise,
-                       kiln_node *carried);
-void ncsn_sample_step(void *model, kiln_graph *, const struct kiln_sample_request *, const kiln_node *carried,
-                      kiln_node coefficients, kiln_node label, kiln_node *next);
-kiln_node ncsn_sample_finish(void *model, kiln_graph *, const struct kiln_sample_request *, const kiln_node *carried,
-                             kiln_node label);
+enum kiln_status ncsn_sample_plan(void *model, const struct kiln_sample_request *,
+                                  struct kiln_sample_plan *, struct kiln_error *);
+void ncsn_sample_start(void *model, kiln_graph *, const struct kiln_sample_request *,
+                       kiln_node noise, kiln_node *carried);
+void ncsn_sample_step(void *model, kiln_graph *, const struct kiln_sample_request *,
+                      const kiln_node *carried, kiln_node coefficients, kiln_node label,
+                      kiln_node *next);
+kiln_node ncsn_sample_finish(void *model, kiln_graph *, const struct kiln_sample_request *,
+                             const kiln_node *carried, kiln_node label);
 
 #endif

@@ -32,9 +32,11 @@ static kiln_node activate(struct builder *b, kiln_node x)
     return kiln_elu(b->g, x, 1);
 }
 
-static kiln_node conv(struct builder *b, const char *name, kiln_node x, int64_t out, int kernel, int dilation, bool bias)
+static kiln_node conv(struct builder *b, const char *name, kiln_node x, int64_t out, int kernel,
+                      int dilation, bool bias)
 {
-    return kiln_conv2d(b->g, name, x, out, kernel, kiln_conv_params(1, kernel / 2 * dilation, dilation), bias);
+    return kiln_conv2d(b->g, name, x, out, kernel,
+                       kiln_conv_params(1, kernel / 2 * dilation, dilation), bias);
 }
 
 /* --- InstanceNorm++ --------------------------------------------------------- */
@@ -44,7 +46,8 @@ static kiln_node channel(kiln_graph *g, kiln_node x, int64_t n, int64_t c)
     return kiln_reshape(g, x, KILN_SHAPE(n, c, 1, 1));
 }
 
-static kiln_node scale(struct builder *b, const char *prefix, const char *what, int64_t c, struct kiln_init init)
+static kiln_node scale(struct builder *b, const char *prefix, const char *what, int64_t c,
+                       struct kiln_init init)
 {
     return channel(b->g, kiln_parameter(b->g, join(prefix, what).text, KILN_SHAPE(c), init), 1, c);
 }
@@ -63,10 +66,12 @@ static kiln_node norm(struct builder *b, const char *prefix, kiln_node x)
     kiln_node m = kiln_div(g, centred, kiln_sqrt(g, kiln_add_scalar(g, variance, 1e-5)));
     kiln_node alpha, gamma, beta;
     if (b->net->conditional) {
-        kiln_node rows = kiln_gather_rows(g, kiln_parameter(g, join(prefix, ".embed.weight").text,
-                                                            KILN_SHAPE(b->net->ladder.num_scales, 3 * c),
-                                                            (struct kiln_init){KILN_INIT_NORMAL, 1, 0.02f, 1.0f / 3}),
-                                          b->level);
+        kiln_node rows = kiln_gather_rows(
+            g,
+            kiln_parameter(g, join(prefix, ".embed.weight").text,
+                           KILN_SHAPE(b->net->ladder.num_scales, 3 * c),
+                           (struct kiln_init){KILN_INIT_NORMAL, 1, 0.02f, 1.0f / 3}),
+            b->level);
         gamma = channel(g, kiln_narrow(g, rows, 1, 0, c), n, c);
         alpha = channel(g, kiln_narrow(g, rows, 1, c, c), n, c);
         beta = channel(g, kiln_narrow(g, rows, 1, 2 * c, c), n, c);
@@ -82,23 +87,27 @@ static kiln_node norm(struct builder *b, const char *prefix, kiln_node x)
 
 /* --- residual blocks ---------------------------------------------------------- */
 
-static kiln_node conv_mean_pool(struct builder *b, const char *prefix, kiln_node x, int64_t out, int kernel)
+static kiln_node conv_mean_pool(struct builder *b, const char *prefix, kiln_node x, int64_t out,
+                                int kernel)
 {
     return kiln_avg_pool(b->g, conv(b, join(prefix, ".conv").text, x, out, kernel, 1, true), 2);
 }
 
 /* down without dilation halves the map; with dilation it only dilates. */
-static kiln_node residual(struct builder *b, const char *prefix, kiln_node x, int64_t out, bool down, int dilation)
+static kiln_node residual(struct builder *b, const char *prefix, kiln_node x, int64_t out,
+                          bool down, int dilation)
 {
     kiln_graph *g = b->g;
     int64_t in = kiln_shape(g, x).d[1], inner = down ? in : out;
     bool pools = down && dilation == 1;
     kiln_graph_label(g, prefix);
-    struct name conv1 = join(prefix, ".conv1"), conv2 = join(prefix, ".conv2"), side = join(prefix, ".shortcut");
+    struct name conv1 = join(prefix, ".conv1"), conv2 = join(prefix, ".conv2"),
+                side = join(prefix, ".shortcut");
     kiln_node h = activate(b, norm(b, join(prefix, ".normalize1").text, x));
     h = conv(b, conv1.text, h, inner, 3, dilation, true);
     h = activate(b, norm(b, join(prefix, ".normalize2").text, h));
-    h = pools ? conv_mean_pool(b, conv2.text, h, out, 3) : conv(b, conv2.text, h, out, 3, dilation, true);
+    h = pools ? conv_mean_pool(b, conv2.text, h, out, 3)
+              : conv(b, conv2.text, h, out, 3, dilation, true);
     if (in == out && !down)
         return kiln_add(g, x, h);
     if (pools)
@@ -107,7 +116,8 @@ static kiln_node residual(struct builder *b, const char *prefix, kiln_node x, in
     return kiln_add(g, conv(b, side.text, x, out, dilation > 1 ? 3 : 1, dilation, true), h);
 }
 
-static kiln_node stage(struct builder *b, const char *name, kiln_node x, int64_t out, bool down, int dilation)
+static kiln_node stage(struct builder *b, const char *name, kiln_node x, int64_t out, bool down,
+                       int dilation)
 {
     x = residual(b, numbered(name, ".", 0).text, x, out, down, dilation);
     return residual(b, numbered(name, ".", 1).text, x, out, false, dilation);
@@ -136,7 +146,8 @@ static kiln_node conv_unit(struct builder *b, const char *prefix, kiln_node x, i
 }
 
 /* MSF: each input convolved, resized to the first's size and summed. */
-static kiln_node fuse(struct builder *b, const char *prefix, int n, const kiln_node *inputs, int64_t features)
+static kiln_node fuse(struct builder *b, const char *prefix, int n, const kiln_node *inputs,
+                      int64_t features)
 {
     kiln_graph *g = b->g;
     struct kiln_shape size = kiln_shape(g, inputs[0]);
@@ -173,7 +184,8 @@ static kiln_node pool_chain(struct builder *b, const char *prefix, kiln_node x)
     return x;
 }
 
-static kiln_node refine(struct builder *b, const char *name, int n, const kiln_node *inputs, int64_t features, bool end)
+static kiln_node refine(struct builder *b, const char *name, int n, const kiln_node *inputs,
+                        int64_t features, bool end)
 {
     kiln_node adapted[2];
     kiln_graph_label(b->g, name);

@@ -13,7 +13,8 @@ const char *const ncsn_samplers[] = {"ald", "pc", "langevin", NULL};
  * step from the norms instead. */
 enum { ROW_LEVEL, ROW_SIGMA, ROW_STEP, ROW_NOISE, ROW_CORRECTOR, ROW_WORDS };
 
-static float *add_row(float *row, double level, double sigma, double step, double noise, bool corrector)
+static float *add_row(float *row, double level, double sigma, double step, double noise,
+                      bool corrector)
 {
     row[ROW_LEVEL] = (float)level;
     row[ROW_SIGMA] = (float)sigma;
@@ -24,12 +25,14 @@ static float *add_row(float *row, double level, double sigma, double step, doubl
 }
 
 /* Song & Ermon 2020, algorithm 1. */
-static float *fill_annealed(const struct ncsn *net, const struct kiln_sample_request *request, int steps, float *row)
+static float *fill_annealed(const struct ncsn *net, const struct kiln_sample_request *request,
+                            int steps, float *row)
 {
     const struct ladder *ladder = &net->ladder;
     double last = ladder_sigma(ladder, ladder->num_scales - 1);
     for (int i = 0; i < ladder->num_scales; i++) {
-        double sigma = ladder_sigma(ladder, i), step = ladder->step_size * (sigma / last) * (sigma / last);
+        double sigma = ladder_sigma(ladder, i),
+               step = ladder->step_size * (sigma / last) * (sigma / last);
         for (int t = 0; t < steps; t++)
             row = add_row(row, i, sigma, step, request->noise_scale * sqrt(2 * step), false);
     }
@@ -37,7 +40,8 @@ static float *fill_annealed(const struct ncsn *net, const struct kiln_sample_req
 }
 
 /* Song et al. 2021, algorithm 2 with the VE ancestral predictor. */
-static float *fill_predictor_corrector(const struct ncsn *net, const struct kiln_sample_request *request, int steps,
+static float *fill_predictor_corrector(const struct ncsn *net,
+                                       const struct kiln_sample_request *request, int steps,
                                        float *row)
 {
     const struct ladder *ladder = &net->ladder;
@@ -47,18 +51,21 @@ static float *fill_predictor_corrector(const struct ncsn *net, const struct kiln
         for (int t = 0; t < steps; t++)
             row = add_row(row, i, sigma, 0, 0, true);
         double change = sigma * sigma - next * next;
-        row = add_row(row, i, sigma, change, request->noise_scale * sqrt(next * next * change) / sigma, false);
+        row = add_row(row, i, sigma, change,
+                      request->noise_scale * sqrt(next * next * change) / sigma, false);
     }
     return row;
 }
 
 /* Plain Langevin dynamics at one level. */
-static float *fill_langevin(const struct ncsn *net, const struct kiln_sample_request *request, int steps, float *row)
+static float *fill_langevin(const struct ncsn *net, const struct kiln_sample_request *request,
+                            int steps, float *row)
 {
     int last = net->ladder.num_scales - 1;
     double step = net->langevin_step_size;
     for (int t = 0; t < steps; t++)
-        row = add_row(row, last, net->langevin_sigma, step, request->noise_scale * sqrt(2 * step), false);
+        row = add_row(row, last, net->langevin_sigma, step, request->noise_scale * sqrt(2 * step),
+                      false);
     return row;
 }
 
@@ -75,10 +82,11 @@ enum kiln_status ncsn_sample_plan(void *model, const struct kiln_sample_request 
                    : pc     ? (int64_t)net->ladder.num_scales * (steps + 1)
                             : steps;
     if (rows > 10000000)
-        return kiln_fail(error, KILN_INPUT, "[sample] steps: %d make %lld evaluations", steps, (long long)rows);
-    struct kiln_shape shape = net->data.points
-                                  ? KILN_SHAPE(request->batch, 2)
-                                  : KILN_SHAPE(request->batch, net->data.channels, net->data.height, net->data.width);
+        return kiln_fail(error, KILN_INPUT, "[sample] steps: %d make %lld evaluations", steps,
+                         (long long)rows);
+    struct kiln_shape shape = net->data.points ? KILN_SHAPE(request->batch, 2)
+                                               : KILN_SHAPE(request->batch, net->data.channels,
+                                                            net->data.height, net->data.width);
     float *table = malloc((size_t)(rows + 1) * ROW_WORDS * sizeof *table), *end = table;
     if (!table)
         return kiln_fail(error, KILN_MACHINE, "out of memory");
@@ -102,8 +110,8 @@ enum kiln_status ncsn_sample_plan(void *model, const struct kiln_sample_request 
     return KILN_OK;
 }
 
-void ncsn_sample_start(void *model, kiln_graph *g, const struct kiln_sample_request *request, kiln_node noise,
-                       kiln_node *carried)
+void ncsn_sample_start(void *model, kiln_graph *g, const struct kiln_sample_request *request,
+                       kiln_node noise, kiln_node *carried)
 {
     const struct ncsn *net = model;
     (void)request;
@@ -120,8 +128,9 @@ static kiln_node word(kiln_graph *g, kiln_node row, int index)
 /* Langevin's step from the norms of each sample: 2 (snr ||z|| / ||s||)^2. */
 static kiln_node corrector_step(const struct ncsn *net, kiln_graph *g, kiln_node score, kiln_node z)
 {
-    kiln_node ratio = kiln_div(g, kiln_sum_per_sample(g, kiln_square(g, z)),
-                               kiln_add_scalar(g, kiln_sum_per_sample(g, kiln_square(g, score)), 1e-20));
+    kiln_node ratio =
+        kiln_div(g, kiln_sum_per_sample(g, kiln_square(g, z)),
+                 kiln_add_scalar(g, kiln_sum_per_sample(g, kiln_square(g, score)), 1e-20));
     return kiln_mul_scalar(g, ratio, 2 * net->snr * net->snr);
 }
 
@@ -145,8 +154,10 @@ void ncsn_sample_step(void *model, kiln_graph *g, const struct kiln_sample_reque
         kiln_node corrects = kiln_expand(g, word(g, row, ROW_CORRECTOR), per_sample);
         kiln_node own = corrector_step(net, g, score, z);
         step = kiln_select(g, corrects, own, step);
-        noise = kiln_select(g, corrects,
-                            kiln_mul_scalar(g, kiln_sqrt(g, kiln_mul_scalar(g, own, 2)), request->noise_scale), noise);
+        noise = kiln_select(
+            g, corrects,
+            kiln_mul_scalar(g, kiln_sqrt(g, kiln_mul_scalar(g, own, 2)), request->noise_scale),
+            noise);
     }
     kiln_node moved = kiln_add(g, x, kiln_mul(g, ncsn_per_sample(g, step, x), score));
     next[0] = kiln_add(g, moved, kiln_mul(g, ncsn_per_sample(g, noise, x), z));

@@ -33,27 +33,29 @@ kiln_node ncsn_sigmas(const struct ncsn *net, kiln_graph *g)
 static kiln_node points_network(const struct ncsn *net, kiln_graph *g, kiln_node x, kiln_node sigma)
 {
     kiln_node log_sigma = kiln_log(g, sigma);
-    kiln_node size = kiln_sqrt(g, kiln_add_scalar(g, kiln_square(g, sigma), net->ladder.sigma_begin));
-    kiln_node h = kiln_concat(g, 3,
-                              (const kiln_node[]){kiln_div(g, x, ncsn_per_sample(g, size, x)),
-                                                  kiln_mul_scalar(g, x, 0.1),
-                                                  kiln_mul_scalar(g, ncsn_per_sample(g, log_sigma, x), 0.25)},
-                              1);
+    kiln_node size =
+        kiln_sqrt(g, kiln_add_scalar(g, kiln_square(g, sigma), net->ladder.sigma_begin));
+    kiln_node h = kiln_concat(
+        g, 3,
+        (const kiln_node[]){kiln_div(g, x, ncsn_per_sample(g, size, x)), kiln_mul_scalar(g, x, 0.1),
+                            kiln_mul_scalar(g, ncsn_per_sample(g, log_sigma, x), 0.25)},
+        1);
     static const char *const layers[] = {"layers.0", "layers.1", "layers.2"};
     for (int i = 0; i < 3; i++)
         h = kiln_silu(g, kiln_linear(g, layers[i], h, net->ngf, true));
     return kiln_linear(g, "layers.3", h, 2, true);
 }
 
-kiln_node ncsn_score(const struct ncsn *net, kiln_graph *g, kiln_node x, kiln_node level, kiln_node sigma,
-                     bool training)
+kiln_node ncsn_score(const struct ncsn *net, kiln_graph *g, kiln_node x, kiln_node level,
+                     kiln_node sigma, bool training)
 {
     kiln_node out;
     if (net->arch == ARCH_MLP) {
         out = points_network(net, g, x, sigma);
     } else if (net->arch == ARCH_UNET) {
         /* the level as a time of 0 .. 1000 */
-        kiln_node t = kiln_mul_scalar(g, kiln_cast(g, level, KILN_F32), 1000.0 / net->ladder.num_scales);
+        kiln_node t =
+            kiln_mul_scalar(g, kiln_cast(g, level, KILN_F32), 1000.0 / net->ladder.num_scales);
         kiln_node centred = kiln_add_scalar(g, kiln_mul_scalar(g, x, 2), -1);
         out = unet2d_build(&net->unet, g, "", centred, t, 0, training, STREAM_DROPOUT);
     } else {

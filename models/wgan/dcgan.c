@@ -28,13 +28,15 @@ static void declare(kiln_graph *g, const char *module, struct kiln_shape shape, 
                    (struct kiln_init){KILN_INIT_NORMAL, (float)mean, 0.02f});
 }
 
-static kiln_node conv(kiln_graph *g, const char *module, kiln_node x, int64_t out, int kernel, int stride, int padding)
+static kiln_node conv(kiln_graph *g, const char *module, kiln_node x, int64_t out, int kernel,
+                      int stride, int padding)
 {
     declare(g, module, KILN_SHAPE(out, kiln_shape(g, x).d[1], kernel, kernel), 0);
     return kiln_conv2d(g, module, x, out, kernel, kiln_conv_params(stride, padding, 1), false);
 }
 
-static kiln_node deconv(kiln_graph *g, const char *module, kiln_node x, int64_t out, int stride, int padding)
+static kiln_node deconv(kiln_graph *g, const char *module, kiln_node x, int64_t out, int stride,
+                        int padding)
 {
     declare(g, module, KILN_SHAPE(kiln_shape(g, x).d[1], out, 4, 4), 0);
     return kiln_conv_transpose2d(g, module, x, out, 4, stride, padding, 0, false);
@@ -54,15 +56,18 @@ kiln_node dcgan_generator(const struct wgan *net, kiln_graph *g, kiln_node z, bo
         c *= 2;
     kiln_graph_label(g, "generator");
     kiln_node x = kiln_reshape(g, z, KILN_SHAPE(kiln_shape(g, z).d[0], net->latent_size, 1, 1));
-    x = deconv(g, named("%s.initial:%lld-%lld:convt", root, (long long)net->latent_size, c).text, x, c, 1, 0);
+    x = deconv(g, named("%s.initial:%lld-%lld:convt", root, (long long)net->latent_size, c).text, x,
+               c, 1, 0);
     x = kiln_relu(g, norm(g, named("%s.initial:%lld:batchnorm", root, c).text, x, training));
     for (int64_t size = 4; size < net->data.height / 2; size *= 2, c /= 2) {
         x = deconv(g, named("%s.pyramid:%lld-%lld:convt", root, c, c / 2).text, x, c / 2, 2, 1);
-        x = kiln_relu(g, norm(g, named("%s.pyramid:%lld:batchnorm", root, c / 2).text, x, training));
+        x = kiln_relu(g,
+                      norm(g, named("%s.pyramid:%lld:batchnorm", root, c / 2).text, x, training));
     }
     for (int t = 0; t < net->extra_layers; t++) {
         x = conv(g, named("%s.extra-layers-%d:%lld:conv", root, t, c).text, x, c, 3, 1, 1);
-        x = kiln_relu(g, norm(g, named("%s.extra-layers-%d:%lld:batchnorm", root, t, c).text, x, training));
+        x = kiln_relu(
+            g, norm(g, named("%s.extra-layers-%d:%lld:batchnorm", root, t, c).text, x, training));
     }
     long long channels = net->data.channels;
     x = deconv(g, named("%s.final:%lld-%lld:convt", root, c, channels).text, x, channels, 2, 1);
@@ -75,7 +80,9 @@ kiln_node dcgan_critic(const struct wgan *net, kiln_graph *g, kiln_node x, bool 
     static const char root[] = "critic.main";
     long long c = net->features, channels = net->data.channels;
     kiln_graph_label(g, "critic");
-    x = kiln_leaky_relu(g, conv(g, named("%s.initial:%lld-%lld:conv", root, channels, c).text, x, c, 4, 2, 1), slope);
+    x = kiln_leaky_relu(
+        g, conv(g, named("%s.initial:%lld-%lld:conv", root, channels, c).text, x, c, 4, 2, 1),
+        slope);
     for (int t = 0; t < net->extra_layers; t++) {
         x = conv(g, named("%s.extra-layers-%d:%lld:conv", root, t, c).text, x, c, 3, 1, 1);
         if (net->critic_norm)

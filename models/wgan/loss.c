@@ -33,7 +33,8 @@ kiln_node wgan_latents(const struct wgan *net, kiln_graph *g, int64_t n)
  * mean (||grad D(x)|| - 1)^2 at points between real and fake, one random
  * share per sample (Gulrajani et al. 2017, eq. 3).
  */
-static kiln_node gradient_penalty(const struct wgan *net, kiln_graph *g, kiln_node real, kiln_node fake)
+static kiln_node gradient_penalty(const struct wgan *net, kiln_graph *g, kiln_node real,
+                                  kiln_node fake)
 {
     int64_t n = kiln_shape(g, real).d[0];
     struct kiln_rng rng = {.kind = KILN_RNG_UNIFORM, .stream = STREAM_MIX};
@@ -43,7 +44,8 @@ static kiln_node gradient_penalty(const struct wgan *net, kiln_graph *g, kiln_no
     kiln_grad(g, score, 1, &between, &slope);
     kiln_graph_label(g, "penalty");
     /* the small constant keeps the root's gradient finite at slope 0 */
-    kiln_node norm = kiln_sqrt(g, kiln_add_scalar(g, kiln_sum_per_sample(g, kiln_square(g, slope)), 1e-12));
+    kiln_node norm =
+        kiln_sqrt(g, kiln_add_scalar(g, kiln_sum_per_sample(g, kiln_square(g, slope)), 1e-12));
     return kiln_mean_all(g, kiln_square(g, kiln_add_scalar(g, norm, -1)));
 }
 
@@ -57,10 +59,12 @@ static void metric(struct kiln_loss *out, const char *name, kiln_node value)
     out->metrics[out->n_metrics++] = (struct kiln_metric){name, value};
 }
 
-void wgan_critic_loss(const struct wgan *net, kiln_graph *g, const struct kiln_batch *batch, struct kiln_loss *out)
+void wgan_critic_loss(const struct wgan *net, kiln_graph *g, const struct kiln_batch *batch,
+                      struct kiln_loss *out)
 {
     kiln_node real = wgan_scale_in(net, g, batch->x);
-    kiln_node fake = kiln_stop_gradient(g, wgan_generate(net, g, wgan_latents(net, g, batch->size), true));
+    kiln_node fake =
+        kiln_stop_gradient(g, wgan_generate(net, g, wgan_latents(net, g, batch->size), true));
     kiln_node on_real = wgan_criticise(net, g, real, true);
     kiln_node on_fake = wgan_criticise(net, g, fake, true);
     kiln_graph_label(g, "loss");
@@ -78,7 +82,8 @@ void wgan_critic_loss(const struct wgan *net, kiln_graph *g, const struct kiln_b
     }
 }
 
-void wgan_generator_loss(const struct wgan *net, kiln_graph *g, const struct kiln_batch *batch, struct kiln_loss *out)
+void wgan_generator_loss(const struct wgan *net, kiln_graph *g, const struct kiln_batch *batch,
+                         struct kiln_loss *out)
 {
     kiln_node fake = wgan_generate(net, g, wgan_latents(net, g, batch->size), true);
     kiln_node score = wgan_criticise(net, g, fake, true);

@@ -6,15 +6,23 @@
 
 static const struct kiln_option options[] = {
     {"network", "arch", KILN_OPTION_CHOICE, "dcgan", 0, 0, "dcgan|pair28",
-     "dcgan: WassersteinGAN's networks (square sizes 8, 16, 32, ...); pair28: those of WGAN-GP for 28x28"},
-    {"network", "latent_size", KILN_OPTION_INT, "100", 1, 65536, NULL, "numbers the generator starts from"},
-    {"network", "features", KILN_OPTION_INT, "64", 2, 4096, NULL, "features of the widest map (ngf = ndf)"},
+     "dcgan: WassersteinGAN's networks (square sizes 8, 16, 32, ...); pair28: those of WGAN-GP for "
+     "28x28"},
+    {"network", "latent_size", KILN_OPTION_INT, "100", 1, 65536, NULL,
+     "numbers the generator starts from"},
+    {"network", "features", KILN_OPTION_INT, "64", 2, 4096, NULL,
+     "features of the widest map (ngf = ndf)"},
     {"network", "extra_layers", KILN_OPTION_INT, "0", 0, 32, NULL, "dcgan: further 3x3 layers"},
-    {"network", "critic_norm", KILN_OPTION_BOOL, "true", 0, 0, NULL, "dcgan: batch norm in the critic"},
-    {"train", "loss", KILN_OPTION_CHOICE, "wgan", 0, 0, "wgan|wgan-gp|gan|gan-saturating", "adversarial loss"},
-    {"train", "clamp", KILN_OPTION_FLOAT, "0.01", 0, 1e6, NULL, "wgan: critic's weights are clamped to +- this"},
-    {"train", "gp_weight", KILN_OPTION_FLOAT, "10", 0, 1e9, NULL, "wgan-gp: weight of the gradient penalty"},
-    {"train", "critic_steps", KILN_OPTION_INT, "5", 1, 1000, NULL, "critic steps for each generator step"},
+    {"network", "critic_norm", KILN_OPTION_BOOL, "true", 0, 0, NULL,
+     "dcgan: batch norm in the critic"},
+    {"train", "loss", KILN_OPTION_CHOICE, "wgan", 0, 0, "wgan|wgan-gp|gan|gan-saturating",
+     "adversarial loss"},
+    {"train", "clamp", KILN_OPTION_FLOAT, "0.01", 0, 1e6, NULL,
+     "wgan: critic's weights are clamped to +- this"},
+    {"train", "gp_weight", KILN_OPTION_FLOAT, "10", 0, 1e9, NULL,
+     "wgan-gp: weight of the gradient penalty"},
+    {"train", "critic_steps", KILN_OPTION_INT, "5", 1, 1000, NULL,
+     "critic steps for each generator step"},
     {"train", "critic_warmup", KILN_OPTION_BOOL, "true", 0, 0, NULL,
      "wgan: 100 critic steps at the first 25 generator steps and at every 500th"},
     {"sample", "batch_stats", KILN_OPTION_BOOL, "false", 0, 0, NULL,
@@ -32,19 +40,24 @@ static enum kiln_status check(const struct wgan *net, struct kiln_error *error)
     const struct kiln_data_info *data = &net->data;
     if (data->points)
         return kiln_fail(error, KILN_INPUT, "[data] source: wgan needs pictures, not points");
-    if (net->dcgan && (data->height != data->width || data->height < 8 || !power_of_two(data->height)))
+    if (net->dcgan &&
+        (data->height != data->width || data->height < 8 || !power_of_two(data->height)))
         return kiln_fail(error, KILN_INPUT,
-                         "[data] image_size: dcgan needs a square size 8, 16, 32, ..., not %lld x %lld (28 x 28: set "
+                         "[data] image_size: dcgan needs a square size 8, 16, 32, ..., not %lld x "
+                         "%lld (28 x 28: set "
                          "image_size = 32)",
                          (long long)data->height, (long long)data->width);
     if (!net->dcgan && (data->height != 28 || data->width != 28))
-        return kiln_fail(error, KILN_INPUT, "[network] arch: pair28 needs 28 x 28 pictures, not %lld x %lld",
+        return kiln_fail(error, KILN_INPUT,
+                         "[network] arch: pair28 needs 28 x 28 pictures, not %lld x %lld",
                          (long long)data->height, (long long)data->width);
     if (net->dcgan && net->loss == LOSS_WGAN_GP && net->critic_norm)
         return kiln_fail(error, KILN_INPUT,
-                         "[network] critic_norm: the penalty is per sample, batch norm mixes them (set it to false)");
+                         "[network] critic_norm: the penalty is per sample, batch norm mixes them "
+                         "(set it to false)");
     if (net->features % 2)
-        return kiln_fail(error, KILN_INPUT, "[network] features: %lld is odd", (long long)net->features);
+        return kiln_fail(error, KILN_INPUT, "[network] features: %lld is odd",
+                         (long long)net->features);
     return KILN_OK;
 }
 
@@ -57,8 +70,8 @@ static enum gan_loss loss_of(const char *name)
     return !strcmp(name, "gan-saturating") ? LOSS_GAN_SATURATING : LOSS_WGAN;
 }
 
-static enum kiln_status create(const kiln_config *config, const struct kiln_data_info *data, void **out,
-                               struct kiln_error *error)
+static enum kiln_status create(const kiln_config *config, const struct kiln_data_info *data,
+                               void **out, struct kiln_error *error)
 {
     struct wgan net = {
         .data = *data,
@@ -88,7 +101,8 @@ static enum kiln_status create(const kiln_config *config, const struct kiln_data
 static int phases(void *user, struct kiln_phase out[KILN_MAX_PHASES])
 {
     const struct wgan *net = user;
-    out[0] = (struct kiln_phase){.name = "critic", .group = "critic.", .repeats = net->critic_steps};
+    out[0] =
+        (struct kiln_phase){.name = "critic", .group = "critic.", .repeats = net->critic_steps};
     if (net->loss == LOSS_WGAN) {
         out[0].clamp = net->clamp;
         if (net->critic_warmup) {
@@ -101,7 +115,8 @@ static int phases(void *user, struct kiln_phase out[KILN_MAX_PHASES])
     return 2;
 }
 
-static void loss(void *user, kiln_graph *g, int phase, const struct kiln_batch *batch, struct kiln_loss *out)
+static void loss(void *user, kiln_graph *g, int phase, const struct kiln_batch *batch,
+                 struct kiln_loss *out)
 {
     const struct wgan *net = user;
     if (phase == 0)
@@ -111,11 +126,13 @@ static void loss(void *user, kiln_graph *g, int phase, const struct kiln_batch *
 }
 
 /* The estimate mean D(real) - mean D(fake), with its two halves. */
-static void evaluate(void *user, kiln_graph *g, const struct kiln_batch *batch, struct kiln_figures *figures)
+static void evaluate(void *user, kiln_graph *g, const struct kiln_batch *batch,
+                     struct kiln_figures *figures)
 {
     const struct wgan *net = user;
     kiln_node real = wgan_criticise(net, g, wgan_scale_in(net, g, batch->x), false);
-    kiln_node fake = wgan_criticise(net, g, wgan_generate(net, g, wgan_latents(net, g, batch->size), false), false);
+    kiln_node fake = wgan_criticise(
+        net, g, wgan_generate(net, g, wgan_latents(net, g, batch->size), false), false);
     figures->n = 3;
     figures->figures[0] = (struct kiln_metric){"wasserstein", kiln_sub(g, real, fake)};
     figures->figures[1] = (struct kiln_metric){"critic_real", real};
@@ -137,8 +154,8 @@ static enum kiln_status sample_plan(void *user, const struct kiln_sample_request
     return KILN_OK;
 }
 
-static void sample_start(void *user, kiln_graph *g, const struct kiln_sample_request *request, kiln_node noise,
-                         kiln_node *carried)
+static void sample_start(void *user, kiln_graph *g, const struct kiln_sample_request *request,
+                         kiln_node noise, kiln_node *carried)
 {
     (void)user, (void)g, (void)request;
     carried[0] = noise;

@@ -18,7 +18,8 @@ static struct kiln_conv same(int64_t large)
     return geometry;
 }
 
-static kiln_node parameter(kiln_graph *g, const char *module, const char *what, struct kiln_shape shape, int64_t fan_in)
+static kiln_node parameter(kiln_graph *g, const char *module, const char *what,
+                           struct kiln_shape shape, int64_t fan_in)
 {
     char name[96];
     float bound = (float)(1 / sqrt((double)fan_in));
@@ -37,7 +38,8 @@ static kiln_node conv(kiln_graph *g, const char *module, kiln_node x, int64_t ou
 {
     struct kiln_shape s = kiln_shape(g, x);
     int64_t fan_in = s.d[1] * KERNEL * KERNEL;
-    kiln_node weight = parameter(g, module, "weight", KILN_SHAPE(out, s.d[1], KERNEL, KERNEL), fan_in);
+    kiln_node weight =
+        parameter(g, module, "weight", KILN_SHAPE(out, s.d[1], KERNEL, KERNEL), fan_in);
     return add_bias(g, module, kiln_conv(g, x, weight, same(s.d[2])), fan_in);
 }
 
@@ -45,7 +47,8 @@ static kiln_node deconv(kiln_graph *g, const char *module, kiln_node x, int64_t 
 {
     struct kiln_shape s = kiln_shape(g, x);
     int64_t fan_in = out * KERNEL * KERNEL, size = 2 * s.d[2];
-    kiln_node weight = parameter(g, module, "weight", KILN_SHAPE(s.d[1], out, KERNEL, KERNEL), fan_in);
+    kiln_node weight =
+        parameter(g, module, "weight", KILN_SHAPE(s.d[1], out, KERNEL, KERNEL), fan_in);
     return add_bias(g, module, kiln_conv_input_grad(g, x, weight, same(size), size, size), fan_in);
 }
 
@@ -54,7 +57,8 @@ kiln_node pair28_generator(const struct wgan *net, kiln_graph *g, kiln_node z)
     int64_t n = kiln_shape(g, z).d[0], c = net->features;
     kiln_graph_label(g, "generator");
     kiln_node x = kiln_relu(g, kiln_linear(g, "generator.input", z, 4 * 4 * 4 * c, true));
-    x = kiln_relu(g, deconv(g, "generator.deconv1", kiln_reshape(g, x, KILN_SHAPE(n, 4 * c, 4, 4)), 2 * c));
+    x = kiln_relu(
+        g, deconv(g, "generator.deconv1", kiln_reshape(g, x, KILN_SHAPE(n, 4 * c, 4, 4)), 2 * c));
     x = kiln_narrow(g, kiln_narrow(g, x, 2, 0, 7), 3, 0, 7);
     x = kiln_relu(g, deconv(g, "generator.deconv2", x, c));
     x = kiln_sigmoid(g, deconv(g, "generator.deconv3", x, net->data.channels));

@@ -11,10 +11,10 @@ enum gan_loss { LOSS_WGAN, LOSS_WGAN_GP, LOSS_GAN, LOSS_GAN_SATURATING };
 
 struct wgan {
     struct kiln_data_info data;
-    bool dcgan;             /* network.arch: dcgan, else the 28x28 pair */
+    bool dcgan; /* network.arch: dcgan, else the 28x28 pair */
     int64_t latent_size, features;
     int extra_layers;
-    bool critic_norm;       /* batch norm in DCGAN's critic */
+    bool critic_norm; /* batch norm in DCGAN's critic */
     enum gan_loss loss;
     double gp_weight, clamp;
     int critic_steps;
@@ -48,7 +48,9 @@ kiln_node wgan_scale_out(const struct wgan *, kiln_graph *, kiln_node x);
 kiln_node wgan_latents(const struct wgan *, kiln_graph *, int64_t n);
 
 /* Losses of the two phases; metrics are filled in. */
-void wgan_critic_loss(const struct wgan *, kiln_graph *, const struct kiln_batch *, struct kiln_loss *);
-void wgan_generator_loss(const struct wgan *, kiln_graph *, const struct kiln_batch *, struct kiln_loss *);
+void wgan_critic_loss(const struct wgan *, kiln_graph *, const struct kiln_batch *,
+                      struct kiln_loss *);
+void wgan_generator_loss(const struct wgan *, kiln_graph *, const struct kiln_batch *,
+                         struct kiln_loss *);
 
 #endif

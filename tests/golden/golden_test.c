@@ -37,7 +37,8 @@ static void must(enum kiln_status status, const char *what, const struct kiln_er
 }
 
 /* Prints a failure unless |a - b| / |b| < bound (b all zero: |a| < bound). */
-static void compare(const char *what, const char *name, const float *a, const float *b, int64_t n, double bound)
+static void compare(const char *what, const char *name, const float *a, const float *b, int64_t n,
+                    double bound)
 {
     double difference = 0, norm = 0;
     for (int64_t i = 0; i < n; i++) {
@@ -52,7 +53,8 @@ static void compare(const char *what, const char *name, const float *a, const fl
     n_failed++;
 }
 
-static float *read_tensor(const kiln_safetensors *file, const char *prefix, const char *name, int64_t *count)
+static float *read_tensor(const kiln_safetensors *file, const char *prefix, const char *name,
+                          int64_t *count)
 {
     char full[600];
     struct kiln_error error = {"no such tensor"};
@@ -101,14 +103,18 @@ static void open_golden(struct golden *golden, const char *path)
     struct kiln_config_source source = {.path = path, .text = text, .text_bytes = strlen(text)};
     must(kiln_config_load(&source, &golden->config, &error), "config", &error);
     const struct kiln_tensor *x = kiln_safetensors_find(golden->file, "x.0");
-    struct kiln_data_info info = {
-        .channels = x->shape[1], .height = x->shape[2], .width = x->shape[3], .n_train = 1000, .n_test = 100};
+    struct kiln_data_info info = {.channels = x->shape[1],
+                                  .height = x->shape[2],
+                                  .width = x->shape[3],
+                                  .n_train = 1000,
+                                  .n_test = 100};
     const char *classes = kiln_safetensors_metadata(golden->file, "classes");
     info.n_classes = classes ? atoi(classes) : 0;
     golden->source = (struct kiln_batch_source){
         .info = info, .dtype = KILN_U8, .n = 1000, .size = x->shape[0], .training = true};
     golden->instance.model = kiln_config_model(golden->config);
-    must(golden->instance.model->create(golden->config, &info, &golden->instance.state, &error), "create", &error);
+    must(golden->instance.model->create(golden->config, &info, &golden->instance.state, &error),
+         "create", &error);
 }
 
 static void close_golden(struct golden *golden)
@@ -135,12 +141,14 @@ static void set_states(const struct golden *golden, kiln_session *session)
             printf("%s: init.%s has another size\n", current_file, slot->state.name);
             exit(1);
         }
-        must(kiln_session_state_set(session, i, KILN_STATE_VALUE, values, &error), slot->state.name, &error);
+        must(kiln_session_state_set(session, i, KILN_STATE_VALUE, values, &error), slot->state.name,
+             &error);
         free(values);
     }
 }
 
-static kiln_session *start(const struct golden *golden, kiln_device *device, kiln_graph *graph, bool trains)
+static kiln_session *start(const struct golden *golden, kiln_device *device, kiln_graph *graph,
+                           bool trains)
 {
     struct kiln_error error;
     kiln_session *session;
@@ -168,12 +176,15 @@ static void write_batch(const struct golden *golden, kiln_executable *executable
     const struct kiln_tensor *label = kiln_safetensors_find(golden->file, name);
     if (label) {
         int32_t *labels = malloc((size_t)label->count * sizeof *labels);
-        must(kiln_safetensors_read_i32(golden->file, label, 0, label->count, labels, &error), name, &error);
-        must(kiln_executable_write(executable, "batch.label", labels, label->count * 4, &error), name, &error);
+        must(kiln_safetensors_read_i32(golden->file, label, 0, label->count, labels, &error), name,
+             &error);
+        must(kiln_executable_write(executable, "batch.label", labels, label->count * 4, &error),
+             name, &error);
         free(labels);
     }
     uint64_t seed = strtoull(kiln_safetensors_metadata(golden->file, "seed"), NULL, 10);
-    int32_t key[KILN_RNG_KEY_WORDS] = {(int32_t)(uint32_t)seed, (int32_t)(uint32_t)(seed >> 32), step + 1, 0};
+    int32_t key[KILN_RNG_KEY_WORDS] = {(int32_t)(uint32_t)seed, (int32_t)(uint32_t)(seed >> 32),
+                                       step + 1, 0};
     must(kiln_executable_write(executable, "rng", key, sizeof key, &error), "rng", &error);
 }
 
@@ -250,7 +261,8 @@ static void check_states(const struct golden *golden, kiln_session *session)
     for (int i = 0; i < kiln_states_count(states); i++) {
         const struct kiln_state_slot *slot = kiln_states_at(states, i);
         const char *name = slot->state.name;
-        if (kiln_state_is_internal(name) || slot->state.dtype != KILN_F32 || listed(golden->file, name))
+        if (kiln_state_is_internal(name) || slot->state.dtype != KILN_F32 ||
+            listed(golden->file, name))
             continue;
         int64_t count;
         float *expected = read_tensor(golden->file, "final.", name, &count);
@@ -267,22 +279,25 @@ static void check_training(const struct golden *golden, kiln_device *device)
     struct kiln_error error;
     struct kiln_phase_graph phase;
     struct kiln_update update = {.kind = KILN_OPTIMIZER_ADAM};
-    must(kiln_phase_graph_create(&golden->instance, 0, &golden->source, update, &phase, &error), "phase", &error);
+    must(kiln_phase_graph_create(&golden->instance, 0, &golden->source, update, &phase, &error),
+         "phase", &error);
     kiln_session *session = start(golden, device, phase.graph, true);
     kiln_executable *executable;
     struct kiln_compile_options options = {0};
-    must(kiln_executable_create(session, phase.graph, &options, &executable, &error), "compile", &error);
+    must(kiln_executable_create(session, phase.graph, &options, &executable, &error), "compile",
+         &error);
     const struct kiln_tensor *tensor = kiln_safetensors_find(golden->file, "losses");
     float losses[STEPS], report[KILN_MAX_METRICS + 3];
-    must(kiln_safetensors_read_f32(golden->file, tensor, 0, STEPS, losses, &error), "losses", &error);
+    must(kiln_safetensors_read_f32(golden->file, tensor, 0, STEPS, losses, &error), "losses",
+         &error);
     const char *rate = kiln_safetensors_metadata(golden->file, "learning_rate");
     for (int i = 0; i < STEPS; i++) {
         char name[16];
         write_batch(golden, executable, i);
         write_hyper(executable, i, rate ? atof(rate) : 1e-3);
         must(kiln_executable_run(executable, &error), "run", &error);
-        must(kiln_executable_read(executable, "report", report, (phase.n_values + 2) * (int64_t)sizeof *report,
-                                  &error),
+        must(kiln_executable_read(executable, "report", report,
+                                  (phase.n_values + 2) * (int64_t)sizeof *report, &error),
              "report", &error);
         snprintf(name, sizeof name, "%d", i);
         compare("loss of step ", name, report, &losses[i], 1, golden->bound);

@@ -37,8 +37,9 @@ static void step_sizes_match_the_published_ones(void **unused)
         int scales, steps;
         double step_size, ratio;
     } rows[] = {
-        {50, 232, 5, 6.18e-6, 1.0555}, {50, 219, 5, 6.49e-6, 0},       {90, 500, 5, 3.34e-6, 1.0314},
-        {190, 1086, 3, 1.77e-6, 1.0174}, {348, 2311, 3, 8.93e-7, 1.0089},
+        {50, 232, 5, 6.18e-6, 1.0555},   {50, 219, 5, 6.49e-6, 0},
+        {90, 500, 5, 3.34e-6, 1.0314},   {190, 1086, 3, 1.77e-6, 1.0174},
+        {348, 2311, 3, 8.93e-7, 1.0089},
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         double gamma = pow(rows[i].sigma_begin / 0.01, 1.0 / (rows[i].scales - 1)), ratio;

@@ -23,17 +23,24 @@ static void schedules_match_published_values(void **unused)
         int t;
         double value;
     } expected[] = {
-        {"linear", 0, 0.9999},           {"linear", 99, 0.897018},
-        {"linear", 249, 0.524085},       {"linear", 499, 0.0785872},
-        {"linear", 749, 0.00335055},     {"linear", 999, 4.03583e-5},
-        {"squaredcos_cap_v2", 249, 0.847012}, {"squaredcos_cap_v2", 499, 0.493844},
-        {"squaredcos_cap_v2", 749, 0.144272}, {"squaredcos_cap_v2", 0, 1 - 4.12842e-5},
+        {"linear", 0, 0.9999},
+        {"linear", 99, 0.897018},
+        {"linear", 249, 0.524085},
+        {"linear", 499, 0.0785872},
+        {"linear", 749, 0.00335055},
+        {"linear", 999, 4.03583e-5},
+        {"squaredcos_cap_v2", 249, 0.847012},
+        {"squaredcos_cap_v2", 499, 0.493844},
+        {"squaredcos_cap_v2", 749, 0.144272},
+        {"squaredcos_cap_v2", 0, 1 - 4.12842e-5},
     };
     for (size_t i = 0; i < sizeof expected / sizeof *expected; i++) {
         struct noise_schedule schedule;
-        assert_int_equal(noise_schedule_init(&schedule, expected[i].name, 1000, 1e-4, 0.02, 0, NULL), KILN_OK);
+        assert_int_equal(
+            noise_schedule_init(&schedule, expected[i].name, 1000, 1e-4, 0.02, 0, NULL), KILN_OK);
         double value = schedule.alphas_cumprod[expected[i].t];
-        assert_true(fabs(value - expected[i].value) < 2e-6 * fmax(expected[i].value, 0.1) + 1e-6 * expected[i].value);
+        assert_true(fabs(value - expected[i].value) <
+                    2e-6 * fmax(expected[i].value, 0.1) + 1e-6 * expected[i].value);
         noise_schedule_finish(&schedule);
     }
 }
@@ -43,10 +50,13 @@ static void schedules_refuse_bad_input(void **unused)
     (void)unused;
     struct noise_schedule schedule;
     struct kiln_error error;
-    assert_int_equal(noise_schedule_init(&schedule, "cubic", 10, 1e-4, 0.02, 0, &error), KILN_INPUT);
+    assert_int_equal(noise_schedule_init(&schedule, "cubic", 10, 1e-4, 0.02, 0, &error),
+                     KILN_INPUT);
     assert_non_null(strstr(error.text, "cubic"));
-    assert_int_equal(noise_schedule_init(&schedule, "linear", 0, 1e-4, 0.02, 0, &error), KILN_INPUT);
-    assert_int_equal(noise_schedule_init(&schedule, "linear", 10, 1e-4, 1.5, 0, &error), KILN_INPUT);
+    assert_int_equal(noise_schedule_init(&schedule, "linear", 0, 1e-4, 0.02, 0, &error),
+                     KILN_INPUT);
+    assert_int_equal(noise_schedule_init(&schedule, "linear", 10, 1e-4, 1.5, 0, &error),
+                     KILN_INPUT);
 }
 
 static const char *text_of(const json_t *options, const char *key, const char *fallback)
@@ -58,7 +68,9 @@ static const char *text_of(const json_t *options, const char *key, const char *f
 static double number_of(const json_t *options, const char *key, double fallback)
 {
     const json_t *value = json_object_get(options, key);
-    return !value ? fallback : json_is_boolean(value) ? json_is_true(value) : json_number_value(value);
+    return !value                   ? fallback
+           : json_is_boolean(value) ? json_is_true(value)
+                                    : json_number_value(value);
 }
 
 static struct sampler_options options_of(const json_t *test)
@@ -83,15 +95,18 @@ static struct sampler_options options_of(const json_t *test)
         .final_sigma_min = !strcmp(text_of(o, "final_sigmas_type", ""), "sigma_min"),
         .karras = number_of(o, "use_karras_sigmas", 0) != 0,
         .skip_prk_steps = number_of(o, "skip_prk_steps", 0) != 0,
-        .round_karras_timesteps = strcmp(text_of(o, "beta_schedule", "linear"), "squaredcos_cap_v2") != 0,
+        .round_karras_timesteps =
+            strcmp(text_of(o, "beta_schedule", "linear"), "squaredcos_cap_v2") != 0,
     };
     if (json_object_get(o, "set_alpha_to_one"))
-        options.alpha_to_one = number_of(o, "set_alpha_to_one", 0) ? ALPHA_TO_ONE_YES : ALPHA_TO_ONE_NO;
+        options.alpha_to_one =
+            number_of(o, "set_alpha_to_one", 0) ? ALPHA_TO_ONE_YES : ALPHA_TO_ONE_NO;
     return options;
 }
 
 /* One iteration on three numbers, in double. */
-static void iterate(const struct sampler_table *table, int i, double carried[1 + SAMPLER_MAX_HISTORY][3])
+static void iterate(const struct sampler_table *table, int i,
+                    double carried[1 + SAMPLER_MAX_HISTORY][3])
 {
     const float *row = table->rows + (size_t)i * table->row_words;
     double next[1 + SAMPLER_MAX_HISTORY][3] = {{0}};
@@ -99,7 +114,8 @@ static void iterate(const struct sampler_table *table, int i, double carried[1 +
         double x = carried[0][j], x_in = row[ROW_IN_SCALE] * x;
         double out = 0.3 * x_in + sin(row[ROW_T] / 100.0 + x_in);
         double sources[SOURCE_H + SAMPLER_MAX_HISTORY] = {
-            x, row[ROW_X0_X] * x + row[ROW_X0_OUT] * out, row[ROW_E_X] * x + row[ROW_E_OUT] * out, cos(i + 1 + j)};
+            x, row[ROW_X0_X] * x + row[ROW_X0_OUT] * out, row[ROW_E_X] * x + row[ROW_E_OUT] * out,
+            cos(i + 1 + j)};
         for (int h = 0; h < table->n_history; h++)
             sources[SOURCE_H + h] = carried[1 + h][j];
         for (int k = 0; k <= table->n_history; k++)
@@ -116,7 +132,8 @@ static void run_case(const json_t *test)
     struct noise_schedule schedule;
     assert_int_equal(noise_schedule_init(&schedule, text_of(o, "beta_schedule", "linear"),
                                          (int)number_of(o, "num_train_timesteps", 1000),
-                                         number_of(o, "beta_start", 1e-4), number_of(o, "beta_end", 0.02),
+                                         number_of(o, "beta_start", 1e-4),
+                                         number_of(o, "beta_end", 0.02),
                                          number_of(o, "rescale_betas_zero_snr", 0) != 0, &error),
                      KILN_OK);
     struct sampler_options options = options_of(test);
@@ -130,12 +147,14 @@ static void run_case(const json_t *test)
     for (int i = 0; i < table.n_rows; i++) {
         iterate(&table, i, carried);
         for (size_t j = 0; j < 3; j++) {
-            double expected = json_number_value(json_array_get(json_array_get(points, (size_t)i), j));
+            double expected =
+                json_number_value(json_array_get(json_array_get(points, (size_t)i), j));
             /* diffusers works in float32; the made-up network amplifies that */
             if (!(fabs(carried[0][j] - expected) <= 5e-4 * (1 + fabs(expected)))) {
                 char *text = json_dumps(json_object_get(test, "options"), 0);
-                fail_msg("%s steps %d %s: iteration %d: %g, expected %g", sampler_names[options.kind], options.steps,
-                         text, i, carried[0][j], expected);
+                fail_msg("%s steps %d %s: iteration %d: %g, expected %g",
+                         sampler_names[options.kind], options.steps, text, i, carried[0][j],
+                         expected);
             }
         }
     }
@@ -165,7 +184,8 @@ static void tables_refuse_bad_input(void **unused)
     assert_int_equal(sampler_table_init(&table, &schedule, &options, NULL), KILN_INPUT);
     options = (struct sampler_options){.kind = SAMPLER_PNDM, .steps = 3};
     assert_int_equal(sampler_table_init(&table, &schedule, &options, NULL), KILN_INPUT);
-    options = (struct sampler_options){.kind = SAMPLER_PNDM, .steps = 9, .prediction = PREDICT_SAMPLE};
+    options =
+        (struct sampler_options){.kind = SAMPLER_PNDM, .steps = 9, .prediction = PREDICT_SAMPLE};
     assert_int_equal(sampler_table_init(&table, &schedule, &options, NULL), KILN_INPUT);
     noise_schedule_finish(&schedule);
 }

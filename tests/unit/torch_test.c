@@ -97,7 +97,8 @@ static void survives_damage(void **unused)
     size_t size;
     struct kiln_error error;
     int n_read = 0, n_refused = 0;
-    assert_int_equal(kiln_file_read(GOLDEN "torch-strided.pth", 1 << 20, &bytes, &size, &error), KILN_OK);
+    assert_int_equal(kiln_file_read(GOLDEN "torch-strided.pth", 1 << 20, &bytes, &size, &error),
+                     KILN_OK);
     close(mkstemp(path));
     for (size_t i = 0; i < 2 * size; i += 3) {
         FILE *out = fopen(path, "wb");
@@ -123,8 +124,10 @@ static void survives_damage(void **unused)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(reads_what_torch_wrote),      cmocka_unit_test(follows_strides_and_offsets),
-        cmocka_unit_test(takes_the_average_of_a_list), cmocka_unit_test(executes_nothing),
+        cmocka_unit_test(reads_what_torch_wrote),
+        cmocka_unit_test(follows_strides_and_offsets),
+        cmocka_unit_test(takes_the_average_of_a_list),
+        cmocka_unit_test(executes_nothing),
         cmocka_unit_test(survives_damage),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
