@@ -8,6 +8,8 @@
 
 #include "core/base/arena.h"
 
+enum { MAX_LINEAR_OPERANDS = 4 };
+
 struct named {
     char *name;
     int64_t n;
@@ -198,44 +200,64 @@ bool oracle_next(const struct kiln_shape *shape, int64_t *index)
     return false;
 }
 
+/* A copy of n numbers' absolute values, or their squares; NULL on failure. */
+static double *converted(int64_t n, const double *x, bool squared)
+{
+    double *copy = malloc((size_t)n * sizeof *copy);
+    for (int64_t e = 0; copy && e < n; e++)
+        copy[e] = squared ? x[e] * x[e] : fabs(x[e]);
+    return copy;
+}
+
+/* Adds the variance that the error of operand i (of all n, if joint) carries
+ * into the result: with squared coefficients and squared errors. */
+static void add_variance(struct oracle_op *op, oracle_linear *f, int n, bool joint, int i,
+                         double *sum)
+{
+    const double *x[MAX_LINEAR_OPERANDS];
+    double *owned[MAX_LINEAR_OPERANDS] = {NULL}, *part = malloc((size_t)op->out->n * sizeof *part);
+    bool good = part != NULL;
+    for (int j = 0; j < op->node.n_operands; j++) {
+        const struct oracle_tensor *in = &op->in[j];
+        if (j < n)
+            owned[j] = converted(in->n, joint || j == i ? in->bound : in->value, true);
+        x[j] = j < n ? owned[j] : in->value;
+        good = good && x[j];
+    }
+    if (good)
+        f(op, x, part);
+    for (int64_t e = 0; good && e < op->out->n; e++)
+        sum[e] += part[e];
+    for (int j = 0; j < n; j++)
+        free(owned[j]);
+    free(part);
+}
+
 void oracle_by_linear(struct oracle_op *op, oracle_linear *f, int n, bool joint, double terms)
 {
-    enum { MAX_OPERANDS = 64 };
-    const double *x[MAX_OPERANDS], *absolute[MAX_OPERANDS], *bounds[MAX_OPERANDS];
+    const double *x[MAX_LINEAR_OPERANDS];
+    double *owned[MAX_LINEAR_OPERANDS] = {NULL};
     struct oracle_tensor *out = op->out;
-    for (int i = 0; i < op->node.n_operands; i++) {
+    for (int i = 0; i < op->node.n_operands; i++)
         x[i] = op->in[i].value;
-        absolute[i] = i < n ? op->in[i].magnitude : x[i];
-        bounds[i] = i < n ? op->in[i].bound : x[i];
-    }
     f(op, x, out->value);
     if (!out->bound)
         return;
-    /* the operands' absolute values, in the arrays of their magnitudes' size */
-    double *scratch[MAX_OPERANDS] = {NULL};
+    bool good = true;
     for (int i = 0; i < n; i++) {
-        scratch[i] = malloc((size_t)op->in[i].n * sizeof(double));
-        for (int64_t e = 0; scratch[i] && e < op->in[i].n; e++)
-            scratch[i][e] = fabs(x[i][e]);
-        absolute[i] = scratch[i] ? scratch[i] : x[i];
+        x[i] = owned[i] = converted(op->in[i].n, x[i], false);
+        good = good && owned[i];
     }
-    f(op, absolute, out->magnitude);
-    double *part = malloc((size_t)out->n * sizeof *part);
-    memset(out->bound, 0, (size_t)out->n * sizeof(double));
-    for (int i = 0; part && i < (joint ? 1 : n); i++) {
-        const double *mixed[MAX_OPERANDS];
-        for (int j = 0; j < op->node.n_operands; j++)
-            mixed[j] = j == i || (joint && j < n) ? bounds[j] : absolute[j];
-        f(op, mixed, part);
-        for (int64_t e = 0; e < out->n; e++)
-            out->bound[e] += part[e];
-    }
-    double k = terms > 1 ? 2 + sqrt(terms) : 0;
-    for (int64_t e = 0; e < out->n; e++)
-        oracle_round(out, e, out->magnitude[e], k, out->bound[e]);
-    free(part);
+    if (good)
+        f(op, x, out->magnitude);
     for (int i = 0; i < n; i++)
-        free(scratch[i]);
+        free(owned[i]);
+    memset(out->bound, 0, (size_t)out->n * sizeof(double));
+    for (int i = 0; i < (joint ? 1 : n); i++)
+        add_variance(op, f, n, joint, i, out->bound);
+    double k = terms > 1 ? 2 + sqrt(terms) : n > 1 && !joint ? 1 : 0;
+    for (int64_t e = 0; e < out->n; e++)
+        oracle_round(out, e, out->magnitude[e], k, sqrt(out->bound[e]));
 }
 
 /* --- the walk -------------------------------------------------------------------- */

@@ -14,6 +14,8 @@
  *                (for other ops its own absolute value)
  *     bound      an error that f32 arithmetic may reach: of the operands',
  *                carried through the op, plus the op's own rounding
+ * Pointwise ops and attention add the absolute errors that they carry, sums
+ * and contractions the squares of their terms', as of independent errors.
  * An op's own rounding is k FLT_EPSILON magnitude + FLT_MIN; k is OpenCL's
  * limit in units in the last place for functions, and 2 + sqrt(n) for sums of
  * n terms. Comparisons count as exact: keep test data away from ties.

@@ -22,9 +22,9 @@ struct oracle_op {
 /* An op that is linear in each operand: writes y = f(x[0], x[1], ...). */
 typedef void oracle_linear(const struct oracle_op *, const double *const *x, double *y);
 
-/* Values, and from them magnitude and bound, of an op that is linear in each
- * of its first n operands (jointly, i.e. in their concatenation, if joint) and
- * sums the given number of terms. */
+/* Values, and from them magnitude and bound, of an op that is linear in each of
+ * its first n operands (or in all of them together, if joint) and sums the
+ * given number of terms. */
 void oracle_by_linear(struct oracle_op *, oracle_linear *, int n, bool joint, double terms);
 /* Sets magnitude and bound from the carried error of an element. */
 void oracle_round(struct oracle_tensor *, int64_t element, double magnitude, double k,

@@ -172,6 +172,6 @@ void oracle_random(struct oracle_op *op)
         kiln_philox(counter, seed, words);
         double radius;
         out->value[i] = random_element(&op->node.params->rng, words, element % 4, &radius);
-        oracle_round(out, i, radius, radius > 0 ? NORMAL_ULP : 0, 0);
+        oracle_round(out, i, fmax(radius, fabs(out->value[i])), radius > 0 ? NORMAL_ULP : 0, 0);
     }
 }
