@@ -7,6 +7,7 @@
 #include "core/api/step.h"
 #include "core/base/arena.h"
 #include "core/base/text.h"
+#include "core/plan/planner.h"
 
 /* Arenas above this size are rounded up to ARENA_GRAIN bytes, so that the
  * gradient norm's partial sums divide them evenly. */
@@ -18,6 +19,8 @@ struct kiln_states {
     size_t n, capacity;
     struct kiln_state_group *groups;
     size_t n_groups, group_capacity;
+    unsigned char *strength; /* of each slot's layout, see states_suggest_layout */
+    size_t strength_capacity;
     int *by_name; /* open addressing, -1 = free */
     size_t table_size;
     int64_t bytes;
@@ -41,6 +44,7 @@ void kiln_states_destroy(kiln_states **states)
     kiln_arena_destroy(&(*states)->arena);
     free((*states)->slots);
     free((*states)->groups);
+    free((*states)->strength);
     free((*states)->by_name);
     free(*states);
     *states = NULL;
@@ -104,8 +108,9 @@ static enum kiln_status add_state(kiln_states *states, const struct kiln_state *
     struct kiln_state_slot slot = {.state = *state, .group = -1, .offset = -1};
     slot.state.name = kiln_arena_strdup(states->arena, state->name);
     if (!slot.state.name || !kiln_array_grow(&states->slots, &states->capacity, states->n, sizeof slot) ||
-        !rehash(states))
+        !kiln_array_grow(&states->strength, &states->strength_capacity, states->n, 1) || !rehash(states))
         return kiln_fail(error, KILN_MACHINE, "out of memory for state %s", state->name);
+    states->strength[states->n] = 0;
     states->slots[states->n++] = slot;
     size_t at = hash_name(slot.state.name) & (states->table_size - 1);
     while (states->by_name[at] >= 0)
@@ -140,11 +145,21 @@ int kiln_states_group(kiln_states *states, const char *prefix, struct kiln_updat
     return (int)states->n_groups++;
 }
 
+void states_suggest_layout(kiln_states *states, int state, enum kiln_layout layout, int strength)
+{
+    if (states->frozen || state < 0 || (size_t)state >= states->n || states->strength[state] >= strength ||
+        !kiln_layout_fits(layout, &states->slots[state].state.shape))
+        return;
+    states->slots[state].layout = layout;
+    states->strength[state] = (unsigned char)strength;
+}
+
 void kiln_states_set_layout(kiln_states *states, int state, enum kiln_layout layout)
 {
-    if (!states->frozen && state >= 0 && (size_t)state < states->n &&
-        kiln_layout_fits(layout, &states->slots[state].state.shape))
-        states->slots[state].layout = layout;
+    enum { OVER_ALL = 255 };
+    if (state >= 0 && (size_t)state < states->n)
+        states->strength[state] = 0;
+    states_suggest_layout(states, state, layout, OVER_ALL);
 }
 
 static int64_t aligned(int64_t bytes, int64_t alignment)

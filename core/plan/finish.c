@@ -1,0 +1,136 @@
+/* From the planner's lists to the plan. */
+#include <string.h>
+
+#include "core/plan/planner.h"
+
+static char *keep_name(struct planner *p, const char *name)
+{
+    char *copy = kiln_arena_strdup(p->arena, name);
+    if (!copy)
+        plan_fail(p, KILN_MACHINE, "out of memory while planning");
+    return copy;
+}
+
+static struct kiln_place place_of(const struct planner *p, int node)
+{
+    const struct value *value = &p->values[node];
+    const struct buffer *buffer = &p->buffers[value->buffer];
+    return (struct kiln_place){buffer->region, ir_at(p, node)->dtype, buffer->offset + value->offset};
+}
+
+static struct kiln_plan_binding bind(struct planner *p, const char *name, int node)
+{
+    const struct ir_node *n = ir_at(p, node);
+    struct kiln_plan_binding binding = {.name = keep_name(p, name), .dtype = n->dtype, .shape = n->shape,
+                                        .place = place_of(p, node)};
+    if (!flat_to_view(&n->layout, &n->shape, &binding.view))
+        plan_fail(p, KILN_INPUT, "output %s lies in too many pieces", name);
+    return binding;
+}
+
+static void bind_inputs(struct planner *p)
+{
+    struct kiln_plan *plan = p->plan;
+    plan->inputs = PLAN_KEEP(p, struct kiln_plan_binding, p->ir.n);
+    plan->constants = PLAN_KEEP(p, struct kiln_plan_constant, p->ir.n);
+    for (int i = 0; i < p->ir.n; i++) {
+        const struct ir_node *node = ir_at(p, i);
+        if (!p->values[i].set)
+            continue;
+        if (node->op == KILN_OP_INPUT && p->buffers[p->values[i].buffer].region == KILN_REGION_IO)
+            plan->inputs[plan->n_inputs++] = bind(p, node->label, i);
+        if (node->op != KILN_OP_CONST)
+            continue;
+        int64_t bytes = node->count * (int64_t)kiln_dtype_bytes(node->dtype);
+        void *data = plan_keep(p, (size_t)bytes, 1);
+        memcpy(data, node->data, (size_t)bytes);
+        plan->constants[plan->n_constants++] = (struct kiln_plan_constant){place_of(p, i).offset, bytes, data};
+    }
+}
+
+static void bind_outputs(struct planner *p)
+{
+    struct kiln_plan *plan = p->plan;
+    plan->outputs = PLAN_KEEP(p, struct kiln_plan_binding, p->n_outputs);
+    for (int i = 0; i < p->n_outputs; i++)
+        plan->outputs[plan->n_outputs++] = bind(p, kiln_graph_output_at(p->graph, i, NULL), p->outputs[i]);
+}
+
+static void add_value(struct planner *p, const struct ir_node *node, struct kiln_place place, const struct flat *layout,
+                      int first, int last)
+{
+    struct kiln_plan_value value = {.node = node->origin, .shape = node->shape, .place = place, .first = first,
+                                    .last = last};
+    if (!flat_to_view(layout, &node->shape, &value.view)) {
+        /* rare: seen as one axis of elements, or as bytes that lie densely */
+        struct flat dense = flat_dense(node->count);
+        value.shape = KILN_SHAPE(node->count);
+        if (!flat_to_view(layout, &value.shape, &value.view))
+            flat_to_view(&dense, &value.shape, &value.view);
+    }
+    p->plan->values[p->plan->n_values++] = value;
+}
+
+/* A part of a join lives as long as the join. */
+static int last_use(const struct planner *p, int node)
+{
+    const struct ir_node *n = ir_at(p, node);
+    int last = p->values[node].last;
+    if (n->home == IR_HOME_JOIN && p->values[n->home_node].last > last)
+        last = p->values[n->home_node].last;
+    return n->is_output || p->options->keep ? p->n_steps - 1 : last;
+}
+
+static void list_values(struct planner *p)
+{
+    p->plan->values = PLAN_KEEP(p, struct kiln_plan_value, p->ir.n + p->n_temporaries);
+    for (int i = 0; i < p->ir.n; i++) {
+        const struct ir_node *node = ir_at(p, i);
+        if (p->values[i].set && !ir_is_source(node) && node->home != IR_HOME_STATE)
+            add_value(p, node, place_of(p, i), &node->layout, p->values[i].first, last_use(p, i));
+    }
+    for (int i = 0; i < p->n_temporaries; i++) {
+        const struct ir_node *node = ir_at(p, p->temporaries[i].node);
+        const struct buffer *buffer = &p->buffers[p->temporaries[i].buffer];
+        struct flat dense = flat_dense(node->count);
+        struct kiln_place place = {KILN_REGION_WORKSPACE, node->dtype, buffer->offset};
+        add_value(p, node, place, &dense, buffer->first, p->options->keep ? p->n_steps - 1 : buffer->last);
+    }
+}
+
+static int64_t step_flops(const struct kiln_step *step)
+{
+    const struct kiln_step_matmul *m = &step->as.matmul;
+    const struct kiln_step_conv *c = &step->as.conv;
+    const struct kiln_step_attention *a = &step->as.attention;
+    switch (step->kind) {
+    case KILN_STEP_MATMUL:
+        return 2 * m->batch * m->m * m->n * m->k;
+    case KILN_STEP_CONV:
+    case KILN_STEP_CONV_INPUT_GRAD:
+    case KILN_STEP_CONV_WEIGHT_GRAD:
+        return 2 * c->n * c->o * c->oh * c->ow * (c->c / c->conv.groups) * c->kh * c->kw;
+    case KILN_STEP_ATTENTION:
+        return 2 * a->batch * a->n_q * a->n_k * (a->width + a->v_width);
+    case KILN_STEP_ATTENTION_GRAD: /* scores, d_p, d_v, d_q, d_k */
+        return 2 * a->batch * a->n_q * a->n_k * (3 * a->width + 2 * a->v_width);
+    default:
+        return 0;
+    }
+}
+
+void plan_finish(struct planner *p)
+{
+    struct kiln_plan *plan = p->plan;
+    struct kiln_step *steps = PLAN_KEEP(p, struct kiln_step, p->n_steps);
+    for (int i = 0; i < p->n_steps; i++) {
+        steps[i] = *p->steps[i];
+        plan->flops += step_flops(&steps[i]);
+    }
+    plan->steps.n = p->n_steps;
+    plan->steps.steps = steps;
+    plan->feature_layout = p->options->feature_layout;
+    bind_inputs(p);
+    bind_outputs(p);
+    list_values(p);
+}

@@ -1,0 +1,308 @@
+/* Clusters -> loop steps: the program. Its dimensions are in lower_dims.c. */
+#include <string.h>
+
+#include "core/plan/lower_loop.h"
+
+/* A member's or load's register: at the outer level, or in the section that is
+ * being written. */
+struct registers {
+    int outer, element, section;
+};
+
+struct program {
+    struct planner *p;
+    struct cluster *c;
+    struct loop_build *build;
+    int *order;                  /* members by node */
+    int *stage;                  /* of each member: passes that come before it */
+    int *store_section;          /* of each stored member */
+    bool *used;                  /* members of the pass that is being written */
+    struct registers *member;    /* of each member */
+    struct registers *want;      /* of each load */
+    int *access;                 /* of each load */
+    int n_passes;
+};
+
+/* --- structure ------------------------------------------------------------- */
+
+/* The want behind views. */
+static int resolve(const struct cluster *c, int want)
+{
+    while (c->wants[want].state == WANT_VIEW)
+        want = c->wants[want].target;
+    return want;
+}
+
+static bool is_element(const struct cluster *c, const struct map *map)
+{
+    if (!c->any_reduced)
+        return true;
+    for (int i = 0; i < map->n; i++)
+        if (c->reduced[map->atoms[i]])
+            return true;
+    return false;
+}
+
+static const struct ir_node *member_node(const struct program *g, int member)
+{
+    return ir_at(g->p, g->c->members[member].node);
+}
+
+static void sort_members(struct program *g)
+{
+    for (int i = 0; i < g->c->n_members; i++) {
+        int at = i;
+        for (; at && g->c->members[g->order[at - 1]].node > g->c->members[i].node; at--)
+            g->order[at] = g->order[at - 1];
+        g->order[at] = i;
+    }
+}
+
+/* A reduction's stage is the number of its pass; another node's the largest of
+ * its operands. */
+static void find_stages(struct program *g)
+{
+    for (int i = 0; i < g->c->n_members; i++) {
+        const struct member *member = &g->c->members[g->order[i]];
+        const struct ir_node *node = ir_at(g->p, member->node);
+        int stage = 0;
+        for (int k = 0; k < node->n_operands; k++) {
+            const struct want *want = &g->c->wants[resolve(g->c, member->wants[k])];
+            if (want->state == WANT_MEMBER && g->stage[want->target] > stage)
+                stage = g->stage[want->target];
+        }
+        g->stage[g->order[i]] = stage + ir_is_reduce(node);
+        if (ir_is_reduce(node) && g->n_passes < stage + 1)
+            g->n_passes = stage + 1;
+    }
+}
+
+/* Marks the element-level members that the pass must compute. */
+static void find_used(struct program *g, int pass)
+{
+    const struct cluster *c = g->c;
+    memset(g->used, 0, (size_t)c->n_members * sizeof *g->used);
+    for (int i = c->n_members - 1; i >= 0; i--) {
+        int m = g->order[i];
+        bool reduces = ir_is_reduce(member_node(g, m));
+        if (reduces ? g->stage[m] == pass : g->store_section[m] == 2 * pass - 1)
+            g->used[m] = true;
+        for (int k = 0; k < member_node(g, m)->n_operands && g->used[m]; k++) {
+            const struct want *want = &c->wants[resolve(c, c->members[m].wants[k])];
+            if (want->state == WANT_MEMBER && !ir_is_reduce(member_node(g, want->target)) &&
+                is_element(c, &want->map))
+                g->used[want->target] = true;
+        }
+    }
+}
+
+/* Stores go where the value is: outer ones behind its section, element ones
+ * into the first pass that computes it anyway, else the last. */
+static void place_stores(struct program *g)
+{
+    const struct cluster *c = g->c;
+    int last = g->n_passes > 0 ? g->n_passes : 1;
+    for (int m = 0; m < c->n_members; m++)
+        g->store_section[m] = -1;
+    for (int pass = 1; pass <= g->n_passes; pass++) {
+        find_used(g, pass);
+        for (int m = 0; m < c->n_members; m++)
+            if (c->members[m].stored && g->used[m] && !ir_is_reduce(member_node(g, m)) && g->store_section[m] < 0)
+                g->store_section[m] = 2 * pass - 1;
+    }
+    for (int m = 0; m < c->n_members; m++) {
+        const struct member *member = &c->members[m];
+        if (!member->stored || g->store_section[m] >= 0)
+            continue;
+        if (ir_is_reduce(member_node(g, m)) || !is_element(c, &member->map))
+            g->store_section[m] = 2 * g->stage[m];
+        else
+            g->store_section[m] = 2 * (g->stage[m] + 1 > last ? g->stage[m] + 1 : last) - 1;
+        if (g->store_section[m] % 2 && (g->store_section[m] + 1) / 2 > g->n_passes)
+            g->n_passes = (g->store_section[m] + 1) / 2;
+    }
+}
+
+/* --- instructions ---------------------------------------------------------------- */
+
+static int emit(struct program *g, struct kiln_instruction instruction)
+{
+    struct loop_build *build = g->build;
+    if (build->n_instructions == KILN_LOOP_MAX_INSTRUCTIONS)
+        plan_fail(g->p, KILN_INPUT, "node %d: the loop has too many instructions", build->node->origin);
+    build->instructions[build->n_instructions] = instruction;
+    return build->n_instructions++;
+}
+
+static struct kiln_instruction make(int op, int section, bool integer)
+{
+    return (struct kiln_instruction){.op = (uint16_t)op, .section = (uint8_t)section, .integer = integer,
+                                     .a = -1, .b = -1, .c = -1, .access = -1};
+}
+
+static int emit_load(struct program *g, int want, int section)
+{
+    struct registers *r = &g->want[want];
+    const struct want *w = &g->c->wants[want];
+    bool element = is_element(g->c, &w->map);
+    if (!element && r->outer >= 0)
+        return r->outer;
+    if (element && r->section == section)
+        return r->element;
+    struct kiln_instruction in = make(KILN_INSTRUCTION_LOAD, element ? section : 0,
+                                      ir_at(g->p, w->node)->dtype == KILN_I32);
+    in.access = (int16_t)g->access[want];
+    int number = emit(g, in);
+    if (element)
+        *r = (struct registers){r->outer, number, section};
+    else
+        r->outer = number;
+    return number;
+}
+
+/* The register of a member's operand as seen from the section. */
+static int operand_register(struct program *g, int member, int k, int section)
+{
+    int want = resolve(g->c, g->c->members[member].wants[k]);
+    const struct want *w = &g->c->wants[want];
+    if (w->state == WANT_LOAD)
+        return emit_load(g, want, section);
+    const struct registers *r = &g->member[w->target];
+    return r->section == section ? r->element : r->outer;
+}
+
+/* True if a cast changes nothing between registers. */
+static bool is_plain_cast(enum kiln_dtype from, enum kiln_dtype to)
+{
+    return (from == KILN_I32) == (to == KILN_I32);
+}
+
+static int emit_member(struct program *g, int m, int section)
+{
+    const struct ir_node *node = member_node(g, m);
+    int operands[3] = {-1, -1, -1};
+    for (int k = 0; k < node->n_operands; k++)
+        operands[k] = operand_register(g, m, k, section);
+    if (node->op == IR_COPY || node->op == KILN_OP_STOP_GRADIENT ||
+        (node->op == KILN_OP_CAST && is_plain_cast(ir_at(g->p, node->operands[0])->dtype, node->dtype)))
+        return operands[0];
+    int op = node->op == KILN_OP_REDUCE_SUM   ? (int)KILN_INSTRUCTION_SUM
+             : node->op == KILN_OP_REDUCE_MAX ? (int)KILN_INSTRUCTION_MAX
+                                              : node->op;
+    struct kiln_instruction in = make(op, section, node->dtype == KILN_I32);
+    in.a = (int16_t)operands[0];
+    in.b = (int16_t)operands[1];
+    in.c = (int16_t)operands[2];
+    if (op == KILN_OP_CONST)
+        in.immediate.f = (float)node->params.constant.value;
+    return emit(g, in);
+}
+
+static void emit_stores(struct program *g, int section)
+{
+    for (int i = 0; i < g->c->n_members; i++) {
+        int m = g->order[i];
+        if (!g->c->members[m].stored || g->store_section[m] != section)
+            continue;
+        const struct registers *r = &g->member[m];
+        struct kiln_instruction in = make(KILN_INSTRUCTION_STORE, section, member_node(g, m)->dtype == KILN_I32);
+        in.a = (int16_t)(r->section == section ? r->element : r->outer);
+        in.access = (int16_t)loop_add_store(g->p, g->build, g->c, m);
+        emit(g, in);
+    }
+}
+
+/* Members whose value exists from the even section on. */
+static void emit_outer(struct program *g, int section)
+{
+    for (int i = 0; i < g->c->n_members; i++) {
+        int m = g->order[i];
+        const struct member *member = &g->c->members[m];
+        if (is_element(g->c, &member->map) || ir_is_reduce(member_node(g, m)) || 2 * g->stage[m] != section)
+            continue;
+        g->member[m].outer = emit_member(g, m, section);
+    }
+    emit_stores(g, section);
+}
+
+static void emit_pass(struct program *g, int pass)
+{
+    int section = 2 * pass - 1;
+    find_used(g, pass);
+    for (int i = 0; i < g->c->n_members; i++) {
+        int m = g->order[i];
+        if (!g->used[m])
+            continue;
+        int number = emit_member(g, m, section);
+        if (ir_is_reduce(member_node(g, m)))
+            g->member[m].outer = number;
+        else
+            g->member[m] = (struct registers){g->member[m].outer, number, section};
+    }
+    emit_stores(g, section);
+}
+
+/* Outer loads stand in section 0, whoever needs them later. */
+static void emit_outer_loads(struct program *g)
+{
+    for (int w = 0; w < g->c->n_wants && g->c->any_reduced; w++)
+        if (g->c->wants[w].state == WANT_LOAD && !is_element(g->c, &g->c->wants[w].map))
+            emit_load(g, w, 0);
+}
+
+static struct program start(struct planner *p, struct cluster *c, struct loop_build *build)
+{
+    struct program g = {.p = p, .c = c, .build = build};
+    g.order = PLAN_SCRATCH(p, int, c->n_members);
+    g.stage = PLAN_SCRATCH(p, int, c->n_members);
+    g.store_section = PLAN_SCRATCH(p, int, c->n_members);
+    g.used = PLAN_SCRATCH(p, bool, c->n_members);
+    g.member = PLAN_SCRATCH(p, struct registers, c->n_members);
+    g.want = PLAN_SCRATCH(p, struct registers, c->n_wants);
+    g.access = PLAN_SCRATCH(p, int, c->n_wants);
+    for (int i = 0; i < c->n_members; i++)
+        g.member[i] = (struct registers){-1, -1, -1};
+    for (int i = 0; i < c->n_wants; i++)
+        g.want[i] = (struct registers){-1, -1, -1};
+    return g;
+}
+
+/* Only copies for the sake of a layout? */
+static bool is_reorder(const struct planner *p, const struct cluster *c)
+{
+    for (int i = 0; i < c->n_members; i++)
+        if (!ir_at(p, c->members[i].node)->reorder)
+            return false;
+    return true;
+}
+
+void plan_lower_cluster(struct planner *p, struct cluster *c)
+{
+    int *copies = PLAN_SCRATCH(p, int, c->n_wants);
+    for (int w = 0; w < c->n_wants; w++)
+        copies[w] = c->wants[w].state == WANT_LOAD && c->wants[w].copy ? loop_copy(p, c->wants[w].node) : -1;
+    int first = c->members[0].node; /* its seed; the earliest gives the label */
+    for (int i = 0; i < c->n_members; i++)
+        if (c->members[i].stored && c->members[i].node < first)
+            first = c->members[i].node;
+    struct loop_build build = {.node = ir_at(p, first)};
+    struct kiln_step *step = plan_step(p, KILN_STEP_LOOP, build.node);
+    struct program g = start(p, c, &build);
+    for (int w = 0; w < c->n_wants; w++)
+        if (c->wants[w].state == WANT_LOAD)
+            g.access[w] = loop_add_load(p, &build, c, w, copies[w]);
+    sort_members(&g);
+    find_stages(&g);
+    place_stores(&g);
+    emit_outer_loads(&g);
+    if (c->any_reduced)
+        emit_outer(&g, 0);
+    for (int pass = 1; pass <= g.n_passes; pass++) {
+        emit_pass(&g, pass);
+        if (c->any_reduced)
+            emit_outer(&g, 2 * pass);
+    }
+    p->plan->n_reorders += is_reorder(p, c);
+    loop_finish(p, &build, c, &step->as.loop);
+    plan_choose(p, step);
+}

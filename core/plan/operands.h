@@ -1,0 +1,24 @@
+/*
+ * The operands of a step as strided boxes, for whoever looks at steps from the
+ * outside: the checker and the dump. Knows nothing of the planner.
+ */
+#ifndef KILN_PLAN_OPERANDS_H
+#define KILN_PLAN_OPERANDS_H
+
+#include "core/api/step.h"
+
+enum { STEP_MAX_OPERANDS = KILN_LOOP_MAX_ACCESSES + 1 };
+
+struct step_operand {
+    const char *name; /* "x", "weight", "load" */
+    struct kiln_place place;
+    bool read, write;
+    int n; /* dimensions */
+    int64_t extent[KILN_LOOP_MAX_DIMS], stride[KILN_LOOP_MAX_DIMS]; /* elements */
+};
+
+/* Fills operands and returns their number; the scratch memory, if any, is one
+ * (written u8). Parts of an update that are not kept are left out. */
+int step_operands(const struct kiln_step *, struct step_operand[STEP_MAX_OPERANDS]);
+
+#endif
