@@ -22,8 +22,12 @@ struct kiln_session_options {
     bool fuse;           /* default of compile options */
     bool tune;           /* time candidates and layouts; false: first choices */
     double tune_seconds; /* budget of one session */
-    bool poison;         /* tests: freed regions are filled with NaN */
-    bool no_reuse;       /* tests */
+    /* For tests. */
+    bool poison;   /* memory that holds no live value is NaN (all bits set) */
+    bool no_reuse; /* no two values of a plan share memory */
+    int candidate; /* without tune: take the candidate of this number, or the last */
+    bool force_layout; /* feature maps are stored in layout */
+    enum kiln_layout layout;
 };
 
 struct kiln_compile_options {

@@ -15,6 +15,7 @@
 struct kiln_tuner {
     kiln_device *device;
     bool enabled;
+    int fixed;   /* the candidate if not enabled */
     double left; /* seconds */
     struct kiln_tune_table table;
     bool changed;
@@ -45,6 +46,11 @@ kiln_tuner *kiln_tuner_create(kiln_device *device, bool enabled, double seconds)
     if (enabled)
         kiln_tune_read(&tuner->table, tuner->file, tuner->description.data);
     return tuner;
+}
+
+void kiln_tuner_fix(kiln_tuner *tuner, int candidate)
+{
+    tuner->fixed = candidate;
 }
 
 void kiln_tuner_save(kiln_tuner *tuner)
@@ -131,7 +137,7 @@ static int choose(kiln_tuner *tuner, const struct kiln_step *step, int n, const 
                   const char *key)
 {
     if (!tuner->enabled)
-        return 0;
+        return tuner->fixed < n ? tuner->fixed : n - 1;
     const struct kiln_tune_entry *made = kiln_tune_find(&tuner->made, key);
     const char *kept = made ? made->value : kiln_tuner_get(tuner, key);
     int chosen = kept ? find_candidate(step, n, candidates, kept) : -1;

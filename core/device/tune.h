@@ -13,9 +13,12 @@
 
 typedef struct kiln_tuner kiln_tuner;
 
-/* enabled false: the first candidate always, and nothing is read or written.
+/* enabled false: the first candidate (or that of kiln_tuner_fix) always, and
+ * nothing is read or written.
  * seconds: how long this session may measure. NULL when out of memory. */
 kiln_tuner *kiln_tuner_create(kiln_device *, bool enabled, double seconds);
+/* Without measuring: the candidate of this number, or the last. Default 0. */
+void kiln_tuner_fix(kiln_tuner *, int candidate);
 /* Writes new choices to the cache. */
 void kiln_tuner_save(kiln_tuner *);
 void kiln_tuner_destroy(kiln_tuner **);
