@@ -40,7 +40,7 @@ static uint16_t double_to_half(double value)
         return sign | 0x7c00;
     int exponent;
     frexp(size, &exponent);
-    if (exponent < -13)
+    if (exponent < -13 || size == 0)
         exponent = -13; /* denormal: the spacing of the smallest normals */
     /* eleven significant bits, to nearest even; a carry runs into the exponent */
     double steps = nearbyint(ldexp(size, 11 - exponent));
