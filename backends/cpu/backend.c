@@ -51,7 +51,7 @@ static void fill_caps(struct kiln_caps *caps, int threads, bool reference)
     processor_name(caps->name, sizeof caps->name);
     snprintf(caps->vendor, sizeof caps->vendor, "host");
     snprintf(caps->driver, sizeof caps->driver, "%s", KILN_VERSION);
-    snprintf(caps->version, sizeof caps->version, "%s", reference ? "plain C" : "baseline");
+    snprintf(caps->version, sizeof caps->version, "%s", reference ? "plain C" : cpu_simd_best()->name);
     snprintf(caps->platform, sizeof caps->platform, "host processor");
     caps->compute_units = threads;
     caps->memory_bytes = (int64_t)sysconf(_SC_PHYS_PAGES) * sysconf(_SC_PAGE_SIZE);
@@ -81,11 +81,12 @@ static enum kiln_status cpu_open(int index, const struct kiln_device_options *op
         return kiln_fail(error, KILN_MACHINE, "cpu: no memory");
     device->threads = options->threads > 0 ? (int)cpu_min(options->threads, MAX_THREADS) : default_threads();
     device->reference = options->reference;
+    device->simd = cpu_simd_best();
     const struct cpu_onednn *onednn = device->reference ? NULL : cpu_onednn_load();
     device->onednn_context = onednn ? onednn->open() : NULL;
     device->onednn = device->onednn_context ? onednn : NULL;
     snprintf(device->libraries, sizeof device->libraries, "%s%s%s threads=%d",
-             device->reference ? "plain" : "baseline", device->onednn ? ", " : "",
+             device->reference ? "plain" : device->simd->name, device->onednn ? ", " : "",
              device->onednn ? device->onednn->version() : "", device->threads);
     fill_caps(caps, device->threads, device->reference);
     return KILN_OK;
@@ -95,6 +96,8 @@ static void cpu_close(kiln_device_state *device)
 {
     if (device && device->onednn)
         device->onednn->close(device->onednn_context);
+    if (device)
+        free(device->thread_memory);
     free(device);
 }
 

@@ -6,6 +6,7 @@
 #define KILN_CPU_CPU_H
 
 #include "backends/cpu/onednn.h"
+#include "backends/cpu/simd.h"
 
 /* Below this many elementary operations a step runs on the calling thread:
  * waking a pool costs more. */
@@ -26,6 +27,9 @@ struct kiln_device_state {
     bool reference;
     const struct cpu_onednn *onednn; /* NULL: absent or masked */
     struct onednn_context *onednn_context;
+    const struct cpu_simd *simd;
+    char *thread_memory; /* thread_bytes for each thread, for one step at a time */
+    int64_t thread_bytes;
     int64_t launches, waits, bytes, peak_bytes;
     char libraries[256];
 };
@@ -64,7 +68,9 @@ struct cpu_algorithm {
     enum kiln_status (*prepare)(struct cpu_task *, struct kiln_error *);
 };
 
-/* The algorithms of a kind, best guess first, the plain one last. */
+/* The algorithms of a kind, best guess first, the plain one last. Where a kind
+ * has one good way beside the plain one, both are number 0, and the reference
+ * device takes the plain one. */
 struct cpu_kind {
     int n;
     const struct cpu_algorithm *algorithms;
@@ -104,6 +110,10 @@ static inline int cpu_threads(const kiln_device_state *device, int64_t work)
 {
     return work < CPU_PARALLEL_WORK ? 1 : device->threads;
 }
+
+/* memory.c: makes thread_bytes at least bytes; false when out of memory. Not
+ * while steps run. */
+bool cpu_reserve(kiln_device_state *, int64_t bytes);
 
 /* library.c: cpu_onednn.so from this module's folder, loaded once; NULL if it
  * cannot be had. */

@@ -53,3 +53,18 @@ enum kiln_status cpu_memory_read(kiln_device_state *device, kiln_memory *memory,
     memcpy(target, memory->data + offset, (size_t)bytes);
     return KILN_OK;
 }
+
+bool cpu_reserve(kiln_device_state *device, int64_t bytes)
+{
+    bytes = (bytes + SMALL_ALIGNMENT - 1) / SMALL_ALIGNMENT * SMALL_ALIGNMENT;
+    if (bytes <= device->thread_bytes)
+        return true;
+    void *data = NULL;
+    if (bytes > INT64_MAX / 2 / device->threads ||
+        posix_memalign(&data, SMALL_ALIGNMENT, (size_t)(bytes * device->threads)))
+        return false;
+    free(device->thread_memory);
+    device->thread_memory = data;
+    device->thread_bytes = bytes;
+    return true;
+}

@@ -1,0 +1,78 @@
+/*
+ * Kernels that are compiled once per instruction set (simd_*.c, with CPU_SIMD
+ * naming the set) and chosen when a device opens.
+ */
+#ifndef KILN_CPU_SIMD_H
+#define KILN_CPU_SIMD_H
+
+#include "core/api/step.h"
+
+#ifdef CPU_SIMD
+#define SIMD_JOIN_(a, b) a##_##b
+#define SIMD_JOIN(a, b) SIMD_JOIN_(a, b)
+/* The name of a symbol for the instruction set being compiled. */
+#define SIMD(name) SIMD_JOIN(name, CPU_SIMD)
+#endif
+
+/*
+ * Elementwise: out[i] from a[i], b[i], c[i], i < n; 4-byte elements. out may
+ * be one of the operands. In the names of variants, S marks an operand that is
+ * one value for all i.
+ */
+typedef void cpu_pointwise_fn(void *out, const void *a, const void *b, const void *c, int64_t n);
+
+enum cpu_variant { CPU_VV, CPU_VS, CPU_SV, CPU_SS, CPU_VARIANTS };
+
+/* Conversions on the way between memory and registers. */
+enum cpu_convert {
+    CPU_MOVE,    /* 4 bytes as they are */
+    CPU_U8_F32,  /* loads */
+    CPU_U8_I32,
+    CPU_F16_F32,
+    CPU_I32_F32, /* both ways */
+    CPU_F32_I32,
+    CPU_F32_U8,  /* stores */
+    CPU_I32_U8,
+    CPU_F32_F16,
+    CPU_CONVERT_COUNT
+};
+
+struct cpu_simd_loop {
+    /* f32 operands; unary ops in CPU_VV. Absent: NULL. */
+    cpu_pointwise_fn *f32[KILN_OP_COUNT][CPU_VARIANTS];
+    /* i32 operands (comparisons yield f32) */
+    cpu_pointwise_fn *i32[KILN_OP_COUNT][CPU_VARIANTS];
+    /* a b + c: b and c are V or S by the variant */
+    cpu_pointwise_fn *multiply_add[CPU_VARIANTS];
+    /* a != 0 ? b : c, the condition f32 or i32 */
+    cpu_pointwise_fn *select_f32[CPU_VARIANTS], *select_i32[CPU_VARIANTS];
+    cpu_pointwise_fn *cast_f32_i32, *cast_i32_f32;
+    cpu_pointwise_fn *copy;
+    /* out[i] = a[0] */
+    cpu_pointwise_fn *splat;
+    /* dense [rows][columns] registers from (to) memory with strides in
+     * elements of the memory's type */
+    void (*load[CPU_CONVERT_COUNT])(void *out, const void *in, int64_t rows, int64_t row_stride, int64_t columns,
+                                    int64_t column_stride);
+    void (*store[CPU_CONVERT_COUNT])(void *out, const void *in, int64_t rows, int64_t row_stride, int64_t columns,
+                                     int64_t column_stride);
+    /* acc[u][w] += (or max=) values[u][r][w] over r; partial sums in f32 of at
+     * most r terms */
+    void (*sum)(double *acc, const float *values, int64_t u, int64_t r, int64_t w);
+    void (*max)(float *acc, const float *values, int64_t u, int64_t r, int64_t w);
+};
+
+struct cpu_simd {
+    const char *name; /* "avx512", "avx2", "baseline" */
+    const struct cpu_simd_loop *loop;
+};
+
+/* The best set that this processor has. */
+const struct cpu_simd *cpu_simd_best(void);
+
+extern const struct cpu_simd_loop cpu_simd_loop_base;
+#ifdef CPU_HAVE_X86
+extern const struct cpu_simd_loop cpu_simd_loop_v3, cpu_simd_loop_v4;
+#endif
+
+#endif

@@ -1,0 +1,217 @@
+/* Elementwise kernels of the loop executor. */
+#include "backends/cpu/simd.h"
+#include "backends/cpu/simd_math.h"
+#include "backends/cpu/simd_move.h"
+
+/* Operands may equal the output, never overlap it otherwise. */
+#if defined(__clang__)
+#define INDEPENDENT _Pragma("clang loop vectorize(assume_safety)")
+#else
+#define INDEPENDENT _Pragma("GCC ivdep")
+#endif
+
+#define UNARY(name, in, out_type, expression)                                                                  \
+    static void name(void *out, const void *a, const void *b, const void *c, int64_t n)                        \
+    {                                                                                                          \
+        out_type *y = out;                                                                                     \
+        const in *p = a;                                                                                       \
+        (void)b;                                                                                               \
+        (void)c;                                                                                               \
+        INDEPENDENT for (int64_t i = 0; i < n; i++)                                                            \
+        {                                                                                                      \
+            in x = p[i];                                                                                       \
+            y[i] = (expression);                                                                               \
+        }                                                                                                      \
+    }
+
+/* The three variants of a binary op of u and v. */
+#define BINARY(name, in, out_type, expression)                                                                 \
+    static void name##_vv(void *out, const void *a, const void *b, const void *c, int64_t n)                   \
+    {                                                                                                          \
+        out_type *y = out;                                                                                     \
+        const in *p = a, *q = b;                                                                               \
+        (void)c;                                                                                               \
+        INDEPENDENT for (int64_t i = 0; i < n; i++)                                                            \
+        {                                                                                                      \
+            in u = p[i], v = q[i];                                                                             \
+            y[i] = (expression);                                                                               \
+        }                                                                                                      \
+    }                                                                                                          \
+    static void name##_vs(void *out, const void *a, const void *b, const void *c, int64_t n)                   \
+    {                                                                                                          \
+        out_type *y = out;                                                                                     \
+        const in *p = a, v = *(const in *)b;                                                                   \
+        (void)c;                                                                                               \
+        INDEPENDENT for (int64_t i = 0; i < n; i++)                                                            \
+        {                                                                                                      \
+            in u = p[i];                                                                                       \
+            y[i] = (expression);                                                                               \
+        }                                                                                                      \
+    }                                                                                                          \
+    static void name##_sv(void *out, const void *a, const void *b, const void *c, int64_t n)                   \
+    {                                                                                                          \
+        out_type *y = out;                                                                                     \
+        const in *q = b, u = *(const in *)a;                                                                   \
+        (void)c;                                                                                               \
+        INDEPENDENT for (int64_t i = 0; i < n; i++)                                                            \
+        {                                                                                                      \
+            in v = q[i];                                                                                       \
+            y[i] = (expression);                                                                               \
+        }                                                                                                      \
+    }
+
+/* A ternary op of u, v, w: v and w each V or S. */
+#define TERNARY_VARIANT(name, in, rest, v_at, w_at, expression)                                                \
+    static void name(void *out, const void *a, const void *b, const void *c, int64_t n)                        \
+    {                                                                                                          \
+        rest *y = out;                                                                                         \
+        const in *p = a;                                                                                       \
+        const rest *q = b, *r = c;                                                                             \
+        const rest v0 = q[0], w0 = r[0];                                                                       \
+        (void)v0;                                                                                              \
+        (void)w0;                                                                                              \
+        INDEPENDENT for (int64_t i = 0; i < n; i++)                                                            \
+        {                                                                                                      \
+            in u = p[i];                                                                                       \
+            rest v = v_at, w = w_at;                                                                           \
+            y[i] = (expression);                                                                               \
+        }                                                                                                      \
+    }
+#define TERNARY(name, in, rest, expression)                                                                    \
+    TERNARY_VARIANT(name##_vv, in, rest, q[i], r[i], expression)                                               \
+    TERNARY_VARIANT(name##_vs, in, rest, q[i], w0, expression)                                                 \
+    TERNARY_VARIANT(name##_sv, in, rest, v0, r[i], expression)                                                 \
+    TERNARY_VARIANT(name##_ss, in, rest, v0, w0, expression)
+
+UNARY(neg, float, float, -x)
+UNARY(absolute, float, float, fabsf(x))
+UNARY(exponential, float, float, simd_exp(x))
+UNARY(exponential_m1, float, float, simd_expm1(x))
+UNARY(logarithm, float, float, simd_log(x))
+UNARY(logarithm_1p, float, float, simd_log1p(x))
+UNARY(root, float, float, sqrtf(x))
+UNARY(hyperbolic_tangent, float, float, simd_tanh(x))
+UNARY(error_function, float, float, simd_erf(x))
+UNARY(logistic, float, float, simd_sigmoid(x))
+UNARY(round_down, float, float, floorf(x))
+UNARY(small_sine, float, float, simd_sin_quarters(x, 0))
+UNARY(small_cosine, float, float, simd_sin_quarters(x, 1))
+BINARY(add, float, float, u + v)
+BINARY(sub, float, float, u - v)
+BINARY(mul, float, float, u *v)
+BINARY(divide, float, float, u / v)
+BINARY(power, float, float, simd_pow(u, v))
+BINARY(larger, float, float, u >= v || u != u ? u : v)
+BINARY(smaller, float, float, u <= v || u != u ? u : v)
+BINARY(less, float, float, u < v ? 1.0f : 0.0f)
+BINARY(less_equal, float, float, u <= v ? 1.0f : 0.0f)
+BINARY(equal, float, float, u == v ? 1.0f : 0.0f)
+
+#define WRAP(x) ((int32_t)(x))
+UNARY(neg_i, int32_t, int32_t, WRAP(0u - (uint32_t)x))
+UNARY(absolute_i, int32_t, int32_t, x < 0 ? WRAP(0u - (uint32_t)x) : x)
+BINARY(add_i, int32_t, int32_t, WRAP((uint32_t)u + (uint32_t)v))
+BINARY(sub_i, int32_t, int32_t, WRAP((uint32_t)u - (uint32_t)v))
+BINARY(mul_i, int32_t, int32_t, WRAP((uint32_t)u *(uint32_t)v))
+BINARY(larger_i, int32_t, int32_t, u > v ? u : v)
+BINARY(smaller_i, int32_t, int32_t, u < v ? u : v)
+BINARY(less_i, int32_t, float, u < v ? 1.0f : 0.0f)
+BINARY(less_equal_i, int32_t, float, u <= v ? 1.0f : 0.0f)
+BINARY(equal_i, int32_t, float, u == v ? 1.0f : 0.0f)
+
+TERNARY(multiply_add, float, float, u *v + w)
+TERNARY(choose_f, float, int32_t, u != 0.0f ? v : w)
+TERNARY(choose_i, int32_t, int32_t, u != 0 ? v : w)
+UNARY(to_i32, float, int32_t, cpu_float_to_i32(x))
+UNARY(to_f32, int32_t, float, (float)x)
+UNARY(copy, int32_t, int32_t, x)
+
+static void splat(void *out, const void *a, const void *b, const void *c, int64_t n)
+{
+    int32_t *y = out, x = *(const int32_t *)a;
+    (void)b;
+    (void)c;
+    for (int64_t i = 0; i < n; i++)
+        y[i] = x;
+}
+
+/* True if all arguments are small enough for the vector form. */
+static bool all_small(const float *x, int64_t n)
+{
+    int large = 0;
+    for (int64_t i = 0; i < n; i++)
+        large |= !(fabsf(x[i]) <= SIMD_ANGLE_LIMIT);
+    return !large;
+}
+
+static void sine(void *out, const void *a, const void *b, const void *c, int64_t n)
+{
+    if (all_small(a, n))
+        small_sine(out, a, b, c, n);
+    else
+        for (int64_t i = 0; i < n; i++)
+            ((float *)out)[i] = sinf(((const float *)a)[i]);
+}
+
+static void cosine(void *out, const void *a, const void *b, const void *c, int64_t n)
+{
+    if (all_small(a, n))
+        small_cosine(out, a, b, c, n);
+    else
+        for (int64_t i = 0; i < n; i++)
+            ((float *)out)[i] = cosf(((const float *)a)[i]);
+}
+
+#define BINARY_ROW(name) {name##_vv, name##_vs, name##_sv}
+#define TERNARY_ROW(name) {name##_vv, name##_vs, name##_sv, name##_ss}
+
+const struct cpu_simd_loop SIMD(cpu_simd_loop) = {
+    .f32 = {
+        [KILN_OP_NEG] = {neg},
+        [KILN_OP_ABS] = {absolute},
+        [KILN_OP_EXP] = {exponential},
+        [KILN_OP_EXPM1] = {exponential_m1},
+        [KILN_OP_LOG] = {logarithm},
+        [KILN_OP_LOG1P] = {logarithm_1p},
+        [KILN_OP_SQRT] = {root},
+        [KILN_OP_SIN] = {sine},
+        [KILN_OP_COS] = {cosine},
+        [KILN_OP_TANH] = {hyperbolic_tangent},
+        [KILN_OP_ERF] = {error_function},
+        [KILN_OP_SIGMOID] = {logistic},
+        [KILN_OP_FLOOR] = {round_down},
+        [KILN_OP_ADD] = BINARY_ROW(add),
+        [KILN_OP_SUB] = BINARY_ROW(sub),
+        [KILN_OP_MUL] = BINARY_ROW(mul),
+        [KILN_OP_DIV] = BINARY_ROW(divide),
+        [KILN_OP_POW] = BINARY_ROW(power),
+        [KILN_OP_MAX] = BINARY_ROW(larger),
+        [KILN_OP_MIN] = BINARY_ROW(smaller),
+        [KILN_OP_LESS] = BINARY_ROW(less),
+        [KILN_OP_LESS_EQUAL] = BINARY_ROW(less_equal),
+        [KILN_OP_EQUAL] = BINARY_ROW(equal),
+    },
+    .i32 = {
+        [KILN_OP_NEG] = {neg_i},
+        [KILN_OP_ABS] = {absolute_i},
+        [KILN_OP_ADD] = BINARY_ROW(add_i),
+        [KILN_OP_SUB] = BINARY_ROW(sub_i),
+        [KILN_OP_MUL] = BINARY_ROW(mul_i),
+        [KILN_OP_MAX] = BINARY_ROW(larger_i),
+        [KILN_OP_MIN] = BINARY_ROW(smaller_i),
+        [KILN_OP_LESS] = BINARY_ROW(less_i),
+        [KILN_OP_LESS_EQUAL] = BINARY_ROW(less_equal_i),
+        [KILN_OP_EQUAL] = BINARY_ROW(equal_i),
+    },
+    .multiply_add = TERNARY_ROW(multiply_add),
+    .select_f32 = TERNARY_ROW(choose_f),
+    .select_i32 = TERNARY_ROW(choose_i),
+    .cast_f32_i32 = to_i32,
+    .cast_i32_f32 = to_f32,
+    .copy = copy,
+    .splat = splat,
+    .load = SIMD_MOVE_LOADS,
+    .store = SIMD_MOVE_STORES,
+    .sum = SIMD(cpu_simd_sum),
+    .max = SIMD(cpu_simd_max),
+};
