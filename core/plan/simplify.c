@@ -246,7 +246,8 @@ static void grow_table(struct planner *p)
 
 static bool may_share(const struct ir_node *node)
 {
-    return node->op != IR_JOIN && node->op != KILN_OP_UPDATE && node->op != KILN_OP_ASSIGN;
+    return node->op != KILN_OP_INPUT && node->op != IR_JOIN && node->op != KILN_OP_UPDATE &&
+           node->op != KILN_OP_ASSIGN;
 }
 
 int ir_add(struct planner *p, const struct ir_node *node, int n_operands, const int *operands)
