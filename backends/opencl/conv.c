@@ -1,7 +1,7 @@
 /* Convolutions: the ways to do them, and the plain one's launch. */
-#include "backends/opencl/opencl.h"
+#include "backends/opencl/conv.h"
 
-enum { PLAIN, SHAPE_WORDS = 52 };
+enum { SHAPE_WORDS = 52 };
 
 /* Block, outer and inner stride of each axis. */
 static void layout_words(struct cl_builder *builder, enum kiln_layout layout,
@@ -71,16 +71,23 @@ static void prepare_plain(struct cl_builder *builder, const struct kiln_step *st
 int cl_conv_candidates(kiln_device_state *device, const struct kiln_step *step,
                        struct kiln_candidate *candidates)
 {
-    (void)device;
     const struct kiln_step_conv *s = &step->as.conv;
-    if (s->x_layout != KILN_LAYOUT_DENSE || s->y_layout != KILN_LAYOUT_DENSE)
-        return 0;
-    candidates[0] = (struct kiln_candidate){
-        .algorithm = PLAIN, .name = "plain", .weight_layout = KILN_LAYOUT_DENSE};
-    return 1;
+    int n = 0;
+    if (device->cpu_like && !device->reference)
+        n += step->kind == KILN_STEP_CONV_WEIGHT_GRAD ? cl_conv_weight_candidate(step, candidates)
+                                                      : cl_conv_tile_candidate(step, candidates);
+    if (s->x_layout == KILN_LAYOUT_DENSE && s->y_layout == KILN_LAYOUT_DENSE)
+        candidates[n++] = (struct kiln_candidate){
+            .algorithm = CL_CONV_PLAIN, .name = "plain", .weight_layout = KILN_LAYOUT_DENSE};
+    return n;
 }
 
 void cl_conv_prepare(struct cl_builder *builder, const struct kiln_step *step)
 {
-    prepare_plain(builder, step);
+    if (step->algorithm == CL_CONV_TILE && step->kind == KILN_STEP_CONV_WEIGHT_GRAD)
+        cl_conv_weight_prepare(builder, step);
+    else if (step->algorithm == CL_CONV_TILE)
+        cl_conv_tile_prepare(builder, step);
+    else
+        prepare_plain(builder, step);
 }

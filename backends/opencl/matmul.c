@@ -1,7 +1,13 @@
-/* Matrix products: the ways to do them, and their launches. */
+/* Matrix products: the ways to do them, and the plain and the tiled one. */
 #include "backends/opencl/opencl.h"
 
-enum { PLAIN };
+enum { PLAIN, TILE };
+enum { TILE_ROWS = 14, TILE_COLUMNS = 32 };
+
+static int64_t divide_up(int64_t a, int64_t b)
+{
+    return (a + b - 1) / b;
+}
 
 static void prepare_plain(struct cl_builder *builder, const struct kiln_step_matmul *s)
 {
@@ -21,16 +27,111 @@ static void prepare_plain(struct cl_builder *builder, const struct kiln_step_mat
     cl_end_items(builder, s->batch * s->m * s->n, s->k * 2);
 }
 
+/* --- tiles of a processor ------------------------------------------------------- */
+
+/* What of the operands is packed into scratch, and how much that takes. */
+struct tiling {
+    bool pack_a, pack_b, columns_of_b; /* columns: b has dense rows */
+    int64_t panels, b_batches, a_batches, a_bytes, b_bytes;
+};
+
+static struct tiling tiling_of(const struct kiln_step_matmul *s)
+{
+    struct tiling t = {.panels = divide_up(s->n, TILE_COLUMNS)};
+    t.columns_of_b = s->b_stride[2] != 1 && s->n > 1;
+    t.pack_b = t.columns_of_b || s->n % TILE_COLUMNS != 0;
+    t.pack_a = s->m < TILE_ROWS;
+    t.b_batches = s->b_stride[0] == 0 ? 1 : s->batch;
+    t.a_batches = s->a_stride[0] == 0 ? 1 : s->batch;
+    if (t.pack_b)
+        t.b_bytes = t.b_batches * t.panels * s->k * TILE_COLUMNS * 4;
+    if (t.pack_a)
+        t.a_bytes = t.a_batches * s->k * TILE_ROWS * 4;
+    return t;
+}
+
+static void pack_b(struct cl_builder *builder, const struct kiln_step_matmul *s,
+                   const struct tiling *t)
+{
+    enum { PART = 128 };
+    cl_begin(builder, "matmul_tile.cl", "",
+             t->columns_of_b ? "matmul_pack_columns" : "matmul_pack_rows");
+    cl_arg_place(builder, &s->b);
+    cl_arg_scratch(builder, 0);
+    cl_arg_long(builder, s->b_stride[0]);
+    cl_arg_long(builder, s->b_stride[t->columns_of_b ? 2 : 1]);
+    cl_arg_int(builder, s->n);
+    cl_arg_int(builder, s->k);
+    cl_arg_int(builder, PART);
+    cl_end_groups(builder, divide_up(s->k, PART), t->panels, t->b_batches);
+}
+
+static void pack_a(struct cl_builder *builder, const struct kiln_step_matmul *s,
+                   const struct tiling *t)
+{
+    cl_begin(builder, "matmul_tile.cl", "", "matmul_pack_a");
+    cl_arg_place(builder, &s->a);
+    cl_arg_scratch(builder, t->b_bytes);
+    for (int i = 0; i < 3; i++)
+        cl_arg_long(builder, s->a_stride[i]);
+    cl_arg_int(builder, s->m);
+    cl_arg_int(builder, s->k);
+    cl_end_groups(builder, t->a_batches, 1, 1);
+}
+
+static void prepare_tile(struct cl_builder *builder, const struct kiln_step_matmul *s)
+{
+    struct tiling t = tiling_of(s);
+    if (t.pack_b)
+        pack_b(builder, s, &t);
+    if (t.pack_a)
+        pack_a(builder, s, &t);
+    bool dense_columns = !t.pack_a && s->a_stride[2] == 1;
+    cl_begin(builder, "matmul_tile.cl", "", dense_columns ? "matmul_tile_rows" : "matmul_tile_columns");
+    if (t.pack_a)
+        cl_arg_scratch(builder, t.b_bytes);
+    else
+        cl_arg_place(builder, &s->a);
+    if (t.pack_b)
+        cl_arg_scratch(builder, 0);
+    else
+        cl_arg_place(builder, &s->b);
+    cl_arg_place(builder, &s->c);
+    int64_t a_batch = t.pack_a ? s->k * TILE_ROWS : s->a_stride[0];
+    cl_arg_long(builder, s->a_stride[0] == 0 ? 0 : a_batch);
+    cl_arg_long(builder, dense_columns ? s->a_stride[1] : 1);
+    int64_t b_batch = t.pack_b ? t.panels * s->k * TILE_COLUMNS : s->b_stride[0];
+    cl_arg_long(builder, s->b_stride[0] == 0 ? 0 : b_batch);
+    cl_arg_long(builder, t.pack_b ? s->k * TILE_COLUMNS : TILE_COLUMNS);
+    cl_arg_int(builder, t.pack_b ? TILE_COLUMNS : s->b_stride[1]);
+    cl_arg_long(builder, s->c_stride[0]);
+    cl_arg_long(builder, s->c_stride[1]);
+    cl_arg_int(builder, s->m);
+    cl_arg_int(builder, s->n);
+    cl_arg_int(builder, s->k);
+    if (!dense_columns)
+        cl_arg_long(builder, t.pack_a ? TILE_ROWS : s->a_stride[2]);
+    cl_end_groups(builder, divide_up(s->m, TILE_ROWS), t.panels, s->batch);
+}
+
 int cl_matmul_candidates(kiln_device_state *device, const struct kiln_step *step,
                          struct kiln_candidate *candidates)
 {
-    (void)device;
-    (void)step;
-    candidates[0] = (struct kiln_candidate){.algorithm = PLAIN, .name = "plain"};
-    return 1;
+    const struct kiln_step_matmul *s = &step->as.matmul;
+    int n = 0;
+    if (device->cpu_like && !device->reference) {
+        struct tiling t = tiling_of(s);
+        candidates[n++] = (struct kiln_candidate){
+            .algorithm = TILE, .name = "tile", .scratch_bytes = t.a_bytes + t.b_bytes};
+    }
+    candidates[n++] = (struct kiln_candidate){.algorithm = PLAIN, .name = "plain"};
+    return n;
 }
 
 void cl_matmul_prepare(struct cl_builder *builder, const struct kiln_step *step)
 {
-    prepare_plain(builder, &step->as.matmul);
+    if (step->algorithm == TILE)
+        prepare_tile(builder, &step->as.matmul);
+    else
+        prepare_plain(builder, &step->as.matmul);
 }

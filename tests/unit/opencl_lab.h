@@ -44,7 +44,9 @@ uint32_t lab_random(struct lab *, uint32_t bound);
  * the case in a failure. Convolutions take the candidate's weight layout.
  */
 void lab_check(struct lab *, struct kiln_step *, const char *what, double relative, double absolute);
-/* Seconds of one execution: the least of several batches of at least so long. */
-double lab_time(struct lab *, struct kiln_step *, const struct kiln_candidate *, double seconds);
+/* Seconds of one execution: the least of several batches that take so long
+ * together; also the processor's, which a busy machine disturbs less. */
+double lab_time(struct lab *, struct kiln_step *, const struct kiln_candidate *, double seconds,
+                double *processor_seconds);
 
 #endif

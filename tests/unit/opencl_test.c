@@ -51,7 +51,7 @@ static void product(struct lab *lab, int64_t batch, int64_t m, int64_t n, int64_
 static void products(struct lab *lab)
 {
     static const int64_t sizes[][4] = {{1, 1, 1, 1},   {1, 5, 7, 3},    {3, 17, 33, 19},
-                                       {2, 14, 32, 8}, {2, 1, 37, 65},  {4, 49, 49, 16},
+                                       {2, 14, 32, 8},  {2, 1, 37, 65},  {4, 49, 49, 16},
                                        {1, 130, 1, 7}, {1, 3, 100, 1},  {1, 29, 65, 130},
                                        {1, 15, 16, 9}, {2, 28, 64, 40}, {1, 70, 97, 300}};
     for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++)
@@ -120,6 +120,31 @@ static void convolutions_of(struct lab *lab)
     };
     for (size_t i = 0; i < sizeof odd / sizeof *odd; i++)
         convolution(lab, &odd[i], KILN_LAYOUT_DENSE, KILN_LAYOUT_DENSE);
+    static const struct geometry wide[] = {
+        {2, 32, 9, 10, 32, 3, 3, {{1, 1}, {1, 1}, {1, 1, 1, 1}, 1}},
+        {1, 16, 8, 7, 48, 3, 3, {{2, 2}, {1, 1}, {1, 1, 1, 1}, 1}},
+        {2, 48, 6, 5, 16, 4, 4, {{2, 2}, {1, 1}, {1, 1, 1, 1}, 1}},
+        {1, 32, 7, 9, 64, 1, 1, {{1, 1}, {1, 1}, {0, 0, 0, 0}, 1}},
+        {1, 32, 11, 6, 32, 3, 2, {{1, 3}, {2, 1}, {0, 3, 2, 0}, 1}},
+        {1, 16, 5, 5, 32, 2, 2, {{3, 3}, {1, 1}, {0, 0, 0, 0}, 1}},
+        {1, 64, 1, 1, 32, 4, 4, {{1, 1}, {1, 1}, {3, 3, 3, 3}, 1}},
+        {1, 32, 30, 31, 16, 5, 5, {{1, 1}, {1, 1}, {2, 2, 2, 2}, 1}},
+    };
+    for (size_t i = 0; i < sizeof wide / sizeof *wide; i++)
+        convolution(lab, &wide[i], KILN_LAYOUT_NCHW16C, KILN_LAYOUT_NCHW16C);
+    static const struct geometry edges[] = {
+        {2, 1, 9, 10, 32, 3, 3, {{1, 1}, {1, 1}, {1, 1, 1, 1}, 1}},
+        {1, 3, 8, 8, 16, 4, 4, {{2, 2}, {1, 1}, {1, 1, 1, 1}, 1}},
+        {2, 100, 1, 1, 32, 4, 4, {{1, 1}, {1, 1}, {3, 3, 3, 3}, 1}},
+        {1, 5, 7, 12, 48, 5, 3, {{1, 2}, {1, 1}, {2, 2, 0, 1}, 1}},
+    };
+    for (size_t i = 0; i < sizeof edges / sizeof *edges; i++) {
+        struct geometry turned = edges[i];
+        turned.c = edges[i].o;
+        turned.o = edges[i].c;
+        convolution(lab, &edges[i], KILN_LAYOUT_DENSE, KILN_LAYOUT_NCHW16C);
+        convolution(lab, &turned, KILN_LAYOUT_NCHW16C, KILN_LAYOUT_DENSE);
+    }
 }
 
 static void convolutions(void **unused)
