@@ -137,37 +137,64 @@ static enum kiln_status compare_outputs(struct trial *t, const struct way *way, 
     return KILN_OK;
 }
 
-static enum kiln_status compare_states(struct trial *t, const struct way *way,
-                                       kiln_session *session, const kiln_oracle *oracle,
-                                       struct kiln_error *error)
+/* Gives the oracle the device's state, so that each run is judged by itself and
+ * not by what the run before was allowed to round. */
+static enum kiln_status follow_state(kiln_oracle *oracle, const struct kiln_node_info *node,
+                                     enum kiln_oracle_part part, const void *data,
+                                     struct kiln_error *error)
+{
+    int64_t n = kiln_shape_count(&node->shape);
+    double *values = malloc((size_t)n * sizeof *values);
+    if (!values)
+        return kiln_fail(error, KILN_MACHINE, "out of memory");
+    for (int64_t i = 0; i < n; i++)
+        values[i] = node->dtype == KILN_I32 ? (double)((const int32_t *)data)[i]
+                                            : (double)((const float *)data)[i];
+    enum kiln_status status = kiln_oracle_set_state(oracle, node->name, part, values, n, error);
+    free(values);
+    return status;
+}
+
+static enum kiln_status compare_part(struct trial *t, const struct way *way, kiln_session *session,
+                                     kiln_oracle *oracle, kiln_node id, int state, int part,
+                                     struct kiln_error *error)
 {
     static const char *const parts[KILN_STATE_PARTS] = {"", " moment 1", " moment 2", " average"};
+    struct kiln_node_info node;
+    struct kiln_case_result result;
+    char name[160];
+    kiln_graph_node(t->graph, id, &node);
+    snprintf(name, sizeof name, "%s%s", node.name, parts[part]);
+    void *data = malloc((size_t)kiln_shape_count(&node.shape) * 4);
+    if (!data)
+        return kiln_fail(error, KILN_MACHINE, "out of memory");
+    enum kiln_status status =
+        kiln_session_state_get(session, state, (enum kiln_state_part)part, data, error);
+    if (!status) {
+        bool good = kiln_case_compare_state(t->graph, oracle, id, (enum kiln_oracle_part)part, data,
+                                            &result);
+        note(t, way, name, good, &result);
+        if (kiln_oracle_state(oracle, node.name, (enum kiln_oracle_part)part))
+            status = follow_state(oracle, &node, (enum kiln_oracle_part)part, data, error);
+    }
+    free(data);
+    return status;
+}
+
+static enum kiln_status compare_states(struct trial *t, const struct way *way,
+                                       kiln_session *session, kiln_oracle *oracle,
+                                       struct kiln_error *error)
+{
     const kiln_states *states = kiln_session_states(session);
     struct kiln_node_info node;
-    for (kiln_node id = 1; kiln_graph_node(t->graph, id, &node); id++) {
+    enum kiln_status status = KILN_OK;
+    for (kiln_node id = 1; !status && kiln_graph_node(t->graph, id, &node); id++) {
         int state = node.op == KILN_OP_STATE ? kiln_states_find(states, node.name) : -1;
-        for (int part = 0; part < KILN_STATE_PARTS && state >= 0; part++) {
-            if (kiln_states_offset(states, state, (enum kiln_state_part)part) < 0)
-                continue;
-            struct kiln_case_result result;
-            char name[160];
-            void *data = malloc((size_t)kiln_shape_count(&node.shape) * 4);
-            enum kiln_status status =
-                data ? kiln_session_state_get(session, state, (enum kiln_state_part)part, data,
-                                              error)
-                     : kiln_fail(error, KILN_MACHINE, "out of memory");
-            snprintf(name, sizeof name, "%s%s", node.name, parts[part]);
-            if (!status)
-                note(t, way, name,
-                     kiln_case_compare_state(t->graph, oracle, id, (enum kiln_oracle_part)part,
-                                             data, &result),
-                     &result);
-            free(data);
-            if (status)
-                return status;
-        }
+        for (int part = 0; part < KILN_STATE_PARTS && state >= 0 && !status; part++)
+            if (kiln_states_offset(states, state, (enum kiln_state_part)part) >= 0)
+                status = compare_part(t, way, session, oracle, id, state, part, error);
     }
-    return KILN_OK;
+    return status;
 }
 
 static enum kiln_status execute(struct trial *t, const struct way *way, kiln_session *session,
@@ -194,12 +221,12 @@ static enum kiln_status execute(struct trial *t, const struct way *way, kiln_ses
             status = write_sources(t, session, e, KILN_OP_INPUT, run, error);
         if (!status)
             status = kiln_executable_run(e, error);
+        bool last = run == t->one->runs - 1;
         if (!status)
-            status = compare_outputs(t, way, e, oracle, keep && run == t->one->runs - 1,
-                                     equal && run == t->one->runs - 1, error);
+            status = compare_outputs(t, way, e, oracle, keep && last, equal && last, error);
+        if (!status)
+            status = compare_states(t, way, session, oracle, error);
     }
-    if (!status)
-        status = compare_states(t, way, session, oracle, error);
     kiln_executable_destroy(&e);
     return status;
 }
