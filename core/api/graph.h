@@ -293,7 +293,7 @@ KILN_API kiln_node kiln_random(kiln_graph *, struct kiln_shape, struct kiln_rng)
 /* f32 -> f32 (NEG, ABS, ADD, SUB, MUL, MAX, MIN, compare, SELECT's branches
  * also i32). sigmoid(x) = 1 / (1 + exp(-x)); stop_gradient is the identity
  * with a zero gradient. max and min have the gradient of the first operand
- * where equal. */
+ * where equal, and yield NaN where an operand is NaN. */
 
 KILN_API kiln_node kiln_unary(kiln_graph *, enum kiln_op op, kiln_node x);
 KILN_API kiln_node kiln_binary(kiln_graph *, enum kiln_op op, kiln_node a, kiln_node b);

@@ -32,7 +32,7 @@ static void reduce_max(struct oracle_op *op)
         out->value[i] = -INFINITY;
     do {
         int64_t to = element_at(&op->node.shape, index);
-        if (!(x->value[element] <= out->value[to]))
+        if (!(x->value[element] <= out->value[to]) && out->value[to] == out->value[to])
             out->value[to] = x->value[element];
         if (out->bound)
             out->bound[to] = fmax(out->bound[to], x->bound[element]);

@@ -97,9 +97,9 @@ static struct point binary(enum kiln_op op, double a, double b)
         y = pow(a, b);
         return (struct point){y, {b * pow(a, b - 1), a > 0 ? y * log(a) : 0}, 16};
     case KILN_OP_MAX:
-        return (struct point){b <= a ? a : b, {b <= a, !(b <= a)}, 0};
+        return (struct point){a >= b || a != a ? a : b, {b <= a, !(b <= a)}, 0};
     case KILN_OP_MIN:
-        return (struct point){a <= b ? a : b, {a <= b, !(a <= b)}, 0};
+        return (struct point){a <= b || a != a ? a : b, {a <= b, !(a <= b)}, 0};
     case KILN_OP_LESS:
         return (struct point){a < b, {0}, 0};
     case KILN_OP_LESS_EQUAL:

@@ -38,7 +38,7 @@ static void *as_device(const kiln_graph *graph, const kiln_oracle *oracle, kiln_
     assert_non_null(data);
     for (int64_t i = 0; i < n; i++) {
         if (node.dtype == KILN_I32)
-            ((int32_t *)data)[i] = (int32_t)values[i] + (share != 0);
+            ((int32_t *)data)[i] = (int32_t)values[i] ^ (share != 0);
         else if (node.dtype == KILN_U8)
             ((uint8_t *)data)[i] = (uint8_t)((int)values[i] ^ (share != 0));
         else
