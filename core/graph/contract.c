@@ -200,8 +200,12 @@ kiln_node kiln_attention(kiln_graph *graph, kiln_node q, kiln_node k, kiln_node 
     struct kiln_record record = {.op = KILN_OP_ATTENTION, .dtype = KILN_F32, .shape = out};
     record.params.attention.scale = scale;
     kiln_node node = kiln_graph_append(graph, &record, 3, operands);
-    if (node && log_sum_exp)
-        *log_sum_exp = output_of(graph, node, 1, KILN_SHAPE(out.d[0], out.d[1]));
+    if (!node)
+        return 0;
+    /* always there, and next to the node: the gradient needs it */
+    kiln_node second = output_of(graph, node, 1, KILN_SHAPE(out.d[0], out.d[1]));
+    if (log_sum_exp)
+        *log_sum_exp = second;
     return node;
 }
 

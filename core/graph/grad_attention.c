@@ -28,13 +28,6 @@ static kiln_node probabilities(kiln_graph *g, kiln_node q, kiln_node k, kiln_nod
     return kiln_exp(g, kiln_sub(g, scores, kiln_reshape(g, log_sum_exp, column)));
 }
 
-static kiln_node output(kiln_graph *g, kiln_node attention, struct kiln_shape shape)
-{
-    struct kiln_record record = {.op = KILN_OP_OUTPUT, .dtype = KILN_F32, .shape = shape};
-    record.params.output = 1;
-    return kiln_graph_append(g, &record, 1, &attention);
-}
-
 /* d log_sum_exp / d scores = P */
 static void log_sum_exp_gradient(struct kiln_grad_context *context, kiln_node q, kiln_node k,
                                  kiln_node log_sum_exp, kiln_node d, float scale)
@@ -57,7 +50,7 @@ void kiln_grad_attention(struct kiln_grad_context *context, const struct kiln_re
     kiln_node q = node->operands[0], k = node->operands[1], v = node->operands[2];
     float scale = node->params.attention.scale;
     kiln_node d_lse = context->gradients[y].d[1];
-    kiln_node lse = output(g, y, KILN_SHAPE(node->shape.d[0], node->shape.d[1]));
+    kiln_node lse = y + 1; /* the builder puts it there */
     if (d_lse)
         log_sum_exp_gradient(context, q, k, lse, d_lse, scale);
     if (!d_y)

@@ -9,13 +9,16 @@ static kiln_node reduce(kiln_graph *graph, enum kiln_op op, kiln_node x, uint32_
         return 0;
     struct kiln_record record = {.op = op, .dtype = KILN_F32};
     record.shape = kiln_graph_at(graph, x)->shape;
-    record.params.axes = axes;
     if (axes >> record.shape.n)
         return kiln_graph_reject(graph, op, 1, &x, "axes 0x%x lie outside the operand",
                                  (unsigned)axes);
-    for (int axis = 0; axis < record.shape.n; axis++)
+    for (int axis = 0; axis < record.shape.n; axis++) {
+        if (record.shape.d[axis] == 1)
+            axes &= ~(1u << axis); /* nothing to reduce */
         if (axes >> axis & 1)
             record.shape.d[axis] = 1;
+    }
+    record.params.axes = axes;
     return axes ? kiln_graph_append(graph, &record, 1, &x) : x;
 }
 
