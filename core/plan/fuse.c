@@ -176,13 +176,34 @@ static int weight(const struct ir_node *node)
     }
 }
 
+static bool is_element(const struct cluster *c, const struct map *map)
+{
+    for (int i = 0; i < map->n && c->any_reduced; i++)
+        if (c->reduced[map->atoms[i]])
+            return true;
+    return !c->any_reduced;
+}
+
+/* Instructions that the cluster may come to need: each pass repeats what it
+ * needs of the element level. */
+static int instruction_bound(const struct cluster *c, int passes)
+{
+    int outer = 2 * c->n_stores, element = 0;
+    for (int i = 0; i < c->n_members; i++)
+        *(is_element(c, &c->members[i].map) ? &element : &outer) += 1;
+    for (int i = 0; i < c->n_wants; i++)
+        if (c->wants[i].state == WANT_LOAD || c->wants[i].state == WANT_PENDING)
+            *(is_element(c, &c->wants[i].map) ? &element : &outer) += 1;
+    return outer + element * passes;
+}
+
 static bool has_room(const struct fuser *f, const struct cluster *c, const struct ir_node *node, int height,
                      bool stored)
 {
     int accesses = c->n_loads + c->n_pending - 1 + node->n_operands + c->n_stores + stored;
-    int highest = height > c->height ? height : c->height;
-    int instructions = (c->n_members + c->n_wants + c->n_stores + 5) * (highest + 1);
-    return accesses <= f->max_accesses && instructions <= f->max_instructions;
+    int passes = (height > c->height ? height : c->height) + 1;
+    return accesses <= f->max_accesses &&
+           instruction_bound(c, passes) + (2 + node->n_operands) * passes <= f->max_instructions;
 }
 
 /* How the map covers the cluster's atoms. */
