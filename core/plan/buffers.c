@@ -98,6 +98,6 @@ int plan_temporary(struct planner *p, int id)
     const struct ir_node *node = ir_at(p, id);
     int buffer = plan_buffer(p, KILN_REGION_WORKSPACE, node->count * (int64_t)kiln_dtype_bytes(node->dtype));
     plan_grow(p, &p->temporaries, &p->temporary_capacity, p->n_temporaries, sizeof *p->temporaries);
-    p->temporaries[p->n_temporaries++] = (struct temporary){id, buffer};
+    p->temporaries[p->n_temporaries++] = (struct temporary){.node = id, .buffer = buffer};
     return buffer;
 }

@@ -94,7 +94,8 @@ static void list_values(struct planner *p)
         const struct buffer *buffer = &p->buffers[p->temporaries[i].buffer];
         struct flat dense = flat_dense(node->count);
         struct kiln_place place = {KILN_REGION_WORKSPACE, node->dtype, buffer->offset};
-        add_value(p, node, place, &dense, buffer->first, p->options->keep ? p->n_steps - 1 : buffer->last);
+        add_value(p, node, place, &dense, p->temporaries[i].first,
+                  p->options->keep ? p->n_steps - 1 : p->temporaries[i].last);
     }
 }
 

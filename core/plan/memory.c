@@ -227,6 +227,10 @@ static void measure(struct planner *p)
 
 void plan_memory(struct planner *p)
 {
+    for (int i = 0; i < p->n_temporaries; i++) { /* before the buffers share memory */
+        p->temporaries[i].first = p->buffers[p->temporaries[i].buffer].first;
+        p->temporaries[i].last = p->buffers[p->temporaries[i].buffer].last;
+    }
     if (p->options->fuse && p->options->reuse && !p->options->keep)
         share_in_place(p);
     place_workspace(p);

@@ -105,7 +105,7 @@ struct value {
 
 /* A dense copy of a node for one step. */
 struct temporary {
-    int node, buffer;
+    int node, buffer, first, last;
 };
 
 struct planner {
