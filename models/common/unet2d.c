@@ -146,21 +146,20 @@ static kiln_node attention(struct builder *b, const char *prefix, kiln_node x, i
     return scale == 1 ? h : kiln_mul_scalar(g, h, 1 / scale);
 }
 
-static kiln_node shrink(struct builder *b, const char *prefix, kiln_node x, int64_t c)
+/* Only attention blocks know another way than a convolution, as in diffusers. */
+static kiln_node shrink(struct builder *b, const char *prefix, kiln_node x, int64_t c, bool by_conv)
 {
-    const char *inner = b->net->downsample_conv ? "downsamplers.0.conv" : "downsamplers.0.";
-    struct name name = join(prefix, inner);
-    if (!b->net->downsample_conv)
-        return residual(b, name.text, x, c, 1, HALVE);
+    if (!by_conv)
+        return residual(b, join(prefix, "downsamplers.0.").text, x, c, 1, HALVE);
     struct kiln_conv geometry = kiln_conv_params(2, 1, 1);
     if (b->net->downsample_padding == 0)
         geometry.pad[0] = geometry.pad[2] = 0;
-    return kiln_conv2d(b->g, name.text, x, c, 3, geometry, true);
+    return kiln_conv2d(b->g, join(prefix, "downsamplers.0.conv").text, x, c, 3, geometry, true);
 }
 
-static kiln_node grow(struct builder *b, const char *prefix, kiln_node x, int64_t c)
+static kiln_node grow(struct builder *b, const char *prefix, kiln_node x, int64_t c, bool by_conv)
 {
-    if (!b->net->upsample_conv)
+    if (!by_conv)
         return residual(b, join(prefix, "upsamplers.0.").text, x, c, 1, DOUBLE);
     return conv(b, prefix, "upsamplers.0.conv", kiln_upsample_nearest(b->g, x, 2), c, 3);
 }
@@ -224,7 +223,8 @@ static kiln_node descend(struct builder *b, const char *prefix, kiln_node x, kil
             skips[(*n_skips)++] = x;
         }
         if (level < net->n_levels - 1)
-            skips[(*n_skips)++] = x = shrink(b, root.text, x, c);
+            skips[(*n_skips)++] = x =
+                shrink(b, root.text, x, c, net->downsample_conv || !net->attention_down[level]);
     }
     return x;
 }
@@ -244,7 +244,7 @@ static kiln_node ascend(struct builder *b, const char *prefix, kiln_node x, cons
                               1);
         }
         if (i < net->n_levels - 1)
-            x = grow(b, root.text, x, c);
+            x = grow(b, root.text, x, c, net->upsample_conv || !net->attention_up[i]);
     }
     return x;
 }

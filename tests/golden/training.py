@@ -15,7 +15,8 @@ SEED = 7
 STEPS = 10
 
 
-def make(path, config, model, loss_of, pictures, labels=None, zero_gradient=(), rename=lambda name: name, lr=1e-3):
+def make(path, config, model, loss_of, pictures, labels=None, zero_gradient=(), rename=lambda name: name, lr=1e-3,
+         tolerance="1e-5"):
     """loss_of(model, x float tensor, label, step word) -> scalar loss; pictures u8 [STEPS, B, C, H, W]."""
     tensors = {f"init.{rename(k)}": v.detach().numpy().copy() for k, v in model.state_dict().items()}
     optimizer = torch.optim.Adam(model.parameters(), lr=lr, eps=1e-4)
@@ -37,6 +38,7 @@ def make(path, config, model, loss_of, pictures, labels=None, zero_gradient=(), 
     tensors.update({f"final.{rename(k)}": v.detach().numpy().copy() for k, v in model.state_dict().items()})
     tensors = {k: np.ascontiguousarray(v.astype(np.int32) if v.dtype == np.int64 else v) for k, v in tensors.items()}
     save_file(tensors, path, {"config": config, "seed": str(SEED), "zero_gradient": " ".join(zero_gradient),
+                              "learning_rate": str(lr), "tolerance": tolerance, "steps": str(STEPS),
                               "torch": torch.__version__})
     pathlib.Path(path).chmod(0o644)
     print(path, losses[0], losses[-1])
