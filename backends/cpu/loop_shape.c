@@ -3,10 +3,10 @@
 
 /* Lanes of a unit: enough for vectors, few enough that a unit's data stays in
  * a cache and that there are units for all threads. */
-#define MIN_LANES 16
+#define MIN_LANES 32
 #define MAX_LANES 512
 #define UNIT_ELEMENTS 8192
-#define WANTED_UNITS 16
+#define WANTED_UNITS 8
 
 static int64_t largest_divisor(int64_t n, int64_t limit)
 {

@@ -1,18 +1,25 @@
 /* Choice of the instruction set. */
 #include "backends/cpu/simd.h"
 
-static const struct cpu_simd baseline = {"baseline", &cpu_simd_loop_base};
+#include <stdlib.h>
+#include <string.h>
+
+#define SET(name, set) {name, &cpu_simd_loop_##set, cpu_simd_update_##set, cpu_simd_random_##set}
+
+static const struct cpu_simd baseline = SET("baseline", base);
 
 #ifdef CPU_HAVE_X86
-static const struct cpu_simd avx2 = {"avx2", &cpu_simd_loop_v3};
-static const struct cpu_simd avx512 = {"avx512", &cpu_simd_loop_v4};
+static const struct cpu_simd avx2 = SET("avx2", v3);
+static const struct cpu_simd avx512 = SET("avx512", v4);
 
 const struct cpu_simd *cpu_simd_best(void)
 {
-    __builtin_cpu_init();
+    const char *limit = getenv("KILN_CPU_SIMD");
     bool v3 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("bmi2");
     bool v4 = v3 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
               __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
+    v3 = v3 && !(limit && !strcmp(limit, "baseline"));
+    v4 = v4 && v3 && !(limit && !strcmp(limit, "avx2"));
     return v4 ? &avx512 : v3 ? &avx2 : &baseline;
 }
 #else

@@ -62,17 +62,48 @@ struct cpu_simd_loop {
     void (*max)(float *acc, const float *values, int64_t u, int64_t r, int64_t w);
 };
 
+/* One optimiser step: arenas and numbers (graph.h: kiln_hyper). */
+struct cpu_update {
+    float *parameter, *moment1, *moment2, *ema;
+    const float *gradient;
+    float scale;      /* of gradients: loss scale and clipping */
+    float rate;       /* Adam: divided by the first moment's correction */
+    float shrink;     /* AdamW: 1 - rate decay */
+    float correction; /* Adam: 1 / (1 - beta2^t) */
+    float beta1, beta2, epsilon, decay;
+    float clamp;      /* infinity = off */
+    float ema_rate;   /* 1 - decay of the average */
+};
+
+/* Updates n parameters from the first. */
+typedef void cpu_update_fn(const struct cpu_update *, int64_t first, int64_t n);
+
+/* n elements of a sample from the first, a multiple of 4 (rng.h). */
+typedef void cpu_random_fn(const struct kiln_rng *, const uint32_t seed[2], uint32_t sample, uint32_t step,
+                           int64_t first, int64_t n, void *out);
+
 struct cpu_simd {
     const char *name; /* "avx512", "avx2", "baseline" */
     const struct cpu_simd_loop *loop;
+    cpu_update_fn *const (*update)[2]; /* [optimiser][with an average] */
+    cpu_random_fn *random;
 };
 
-/* The best set that this processor has. */
+/* Declares what simd_*.c define for an instruction set. */
+#define CPU_SIMD_DECLARE(set)                                                                                  \
+    extern const struct cpu_simd_loop cpu_simd_loop_##set;                                                     \
+    extern cpu_update_fn *const cpu_simd_update_##set[KILN_OPTIMIZER_COUNT][2];                                \
+    cpu_random_fn cpu_simd_random_##set;
+
+CPU_SIMD_DECLARE(base)
+#ifdef CPU_HAVE_X86
+CPU_SIMD_DECLARE(v3)
+CPU_SIMD_DECLARE(v4)
+#endif
+
+/* The best set that this processor has; the environment's KILN_CPU_SIMD
+ * ("baseline", "avx2") lowers it, for tests. */
 const struct cpu_simd *cpu_simd_best(void);
 
-extern const struct cpu_simd_loop cpu_simd_loop_base;
-#ifdef CPU_HAVE_X86
-extern const struct cpu_simd_loop cpu_simd_loop_v3, cpu_simd_loop_v4;
-#endif
 
 #endif

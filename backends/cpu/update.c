@@ -52,7 +52,50 @@ static float updated(enum kiln_optimizer_kind kind, const struct update_pointers
     }
 }
 
-static enum kiln_status plain_run(struct cpu_task *task, struct kiln_error *error)
+static void plain_update(const struct kiln_step_update *s, const struct update_pointers *u, float scale, int threads)
+{
+    float clamp = u->hyper[KILN_HYPER_CLAMP], ema_rate = 1.0f - u->hyper[KILN_HYPER_EMA_DECAY];
+#pragma omp parallel for schedule(dynamic, UPDATE_CHUNK) num_threads(threads)
+    for (int64_t i = 0; i < s->count; i++) {
+        float p = updated(s->update.kind, u, i, u->gradient[i] * scale);
+        if (clamp > 0.0f)
+            p = p < -clamp ? -clamp : p > clamp ? clamp : p;
+        u->parameter[i] = p;
+        if (s->update.ema)
+            u->ema[i] += ema_rate * (p - u->ema[i]);
+    }
+}
+
+static void fast_update(const struct kiln_step_update *s, const struct update_pointers *u, float scale,
+                        const struct cpu_simd *simd, int threads)
+{
+    const float *hyper = u->hyper;
+    float rate = hyper[KILN_HYPER_LEARNING_RATE], decay = hyper[KILN_HYPER_WEIGHT_DECAY];
+    bool adam = s->update.kind == KILN_OPTIMIZER_ADAM || s->update.kind == KILN_OPTIMIZER_ADAMW;
+    const struct cpu_update args = {
+        .parameter = u->parameter,
+        .moment1 = u->moment1,
+        .moment2 = u->moment2,
+        .ema = u->ema,
+        .gradient = u->gradient,
+        .scale = scale,
+        .rate = adam ? rate / hyper[KILN_HYPER_CORRECTION1] : rate,
+        .shrink = 1.0f - rate * decay,
+        .correction = adam ? 1.0f / hyper[KILN_HYPER_CORRECTION2] : 1.0f,
+        .beta1 = hyper[KILN_HYPER_BETA1],
+        .beta2 = hyper[KILN_HYPER_BETA2],
+        .epsilon = hyper[KILN_HYPER_EPSILON],
+        .decay = decay,
+        .clamp = hyper[KILN_HYPER_CLAMP] > 0.0f ? hyper[KILN_HYPER_CLAMP] : INFINITY,
+        .ema_rate = 1.0f - hyper[KILN_HYPER_EMA_DECAY],
+    };
+    cpu_update_fn *update = simd->update[s->update.kind][s->update.ema];
+#pragma omp parallel for schedule(dynamic, 4) num_threads(threads)
+    for (int64_t first = 0; first < s->count; first += UPDATE_CHUNK)
+        update(&args, first, cpu_min(UPDATE_CHUNK, s->count - first));
+}
+
+static enum kiln_status run(struct cpu_task *task, struct kiln_error *error)
 {
     (void)error;
     const struct kiln_step_update *s = &task->step->as.update;
@@ -63,26 +106,20 @@ static enum kiln_status plain_run(struct cpu_task *task, struct kiln_error *erro
                                       cpu_at(exec, &s->gradient),  cpu_at(exec, &s->hyper)};
     if (norm[1] == 0.0f)
         return KILN_OK;
-    float scale = gradient_scale(u.hyper, norm[0]), clamp = u.hyper[KILN_HYPER_CLAMP];
-    float ema_rate = 1.0f - u.hyper[KILN_HYPER_EMA_DECAY];
-#pragma omp parallel for schedule(dynamic, UPDATE_CHUNK) num_threads(task->threads)
-    for (int64_t i = 0; i < s->count; i++) {
-        float p = updated(s->update.kind, &u, i, u.gradient[i] * scale);
-        if (clamp > 0.0f)
-            p = p < -clamp ? -clamp : p > clamp ? clamp : p;
-        u.parameter[i] = p;
-        if (s->update.ema)
-            u.ema[i] += ema_rate * (p - u.ema[i]);
-    }
+    float scale = gradient_scale(u.hyper, norm[0]);
+    if (task->device->reference)
+        plain_update(s, &u, scale, task->threads);
+    else
+        fast_update(s, &u, scale, task->device->simd, task->threads);
     return KILN_OK;
 }
 
-static enum kiln_status plain_prepare(struct cpu_task *task, struct kiln_error *error)
+static enum kiln_status prepare(struct cpu_task *task, struct kiln_error *error)
 {
     (void)error;
-    task->run = plain_run;
+    task->run = run;
     task->threads = cpu_threads(task->device, 16 * task->step->as.update.count);
     return KILN_OK;
 }
 
-CPU_KIND(cpu_update_kind, {CPU_PLAIN, "plain", NULL, plain_prepare});
+CPU_KIND(cpu_update_kind, {CPU_PLAIN, "plain", NULL, prepare});

@@ -11,13 +11,6 @@
 
 #include "cpu_lab.h"
 
-#define VARIANTS 3
-
-static struct lab open_variant(int variant)
-{
-    return lab_open(variant == 1 ? 2 : 1, variant == 2);
-}
-
 struct sizes {
     int64_t batch, n_q, n_k, width, v_width;
     float scale;
@@ -139,8 +132,8 @@ static void attention(void **unused)
         {1, 1, 1, 1, 1, 1.0f},       {2, 5, 7, 3, 4, 0.7f},        {1, 49, 49, 16, 16, 0.25f},
         {3, 65, 33, 17, 31, 0.125f}, {1, 3, 300, 8, 2, 5.0f},      {2, 70, 1, 4, 4, 1.0f},
     };
-    for (int variant = 0; variant < VARIANTS; variant++) {
-        struct lab lab = open_variant(variant);
+    for (int variant = 0; variant < LAB_VARIANTS; variant++) {
+        struct lab lab = lab_open_variant(variant);
         for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++)
             for (int form = 0; form < 16; form += 5)
                 check_attention(&lab, &sizes[i], form);
@@ -234,8 +227,8 @@ static void updates(void **unused)
         [KILN_HYPER_EPSILON] = 1e-3f,      [KILN_HYPER_WEIGHT_DECAY] = 0.1f, [KILN_HYPER_CORRECTION1] = 0.5f,
         [KILN_HYPER_CORRECTION2] = 0.1f,   [KILN_HYPER_CLIP_NORM] = 1, [KILN_HYPER_EMA_DECAY] = 0.99f,
         [KILN_HYPER_CLAMP] = 0.5f,         [KILN_HYPER_LOSS_SCALE] = 8};
-    for (int variant = 0; variant < VARIANTS; variant++) {
-        struct lab lab = open_variant(variant);
+    for (int variant = 0; variant < LAB_VARIANTS; variant++) {
+        struct lab lab = lab_open_variant(variant);
         for (int kind = 0; kind < KILN_OPTIMIZER_COUNT; kind++) {
             check_update(&lab, (enum kiln_optimizer_kind)kind, plain, true);
             check_update(&lab, (enum kiln_optimizer_kind)kind, full, true);

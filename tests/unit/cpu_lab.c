@@ -32,6 +32,15 @@ struct lab lab_open(int threads, bool reference)
     return lab;
 }
 
+struct lab lab_open_variant(int variant)
+{
+    static const char *const sets[LAB_VARIANTS] = {"", "", "", "avx2", "baseline"};
+    setenv("KILN_CPU_SIMD", sets[variant], 1);
+    struct lab lab = lab_open(variant == 1 ? 2 : 1, variant == 2);
+    unsetenv("KILN_CPU_SIMD");
+    return lab;
+}
+
 void lab_close(struct lab *lab)
 {
     lab->backend->close(lab->device);

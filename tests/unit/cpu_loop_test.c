@@ -10,13 +10,6 @@
 
 #include "cpu_lab.h"
 
-#define VARIANTS 3
-
-static struct lab open_variant(int variant)
-{
-    return lab_open(variant == 1 ? 2 : 1, variant == 2);
-}
-
 static struct kiln_instruction load(int section, int access)
 {
     return (struct kiln_instruction){KILN_INSTRUCTION_LOAD, (uint8_t)section, false, -1, -1, -1, (int16_t)access, {0}};
@@ -97,8 +90,8 @@ static void softmax(void **unused)
     (void)unused;
     static const int64_t sizes[][3] = {{1, 1, 1},   {1, 7, 1},     {5, 1, 3},    {300, 49, 1},  {3, 5000, 1}, {2, 17, 16},
                                        {1, 300, 37}, {2, 10, 1009}, {70, 300, 1}, {1, 1030, 64}, {9, 2, 2000}};
-    for (int variant = 0; variant < VARIANTS; variant++) {
-        struct lab lab = open_variant(variant);
+    for (int variant = 0; variant < LAB_VARIANTS; variant++) {
+        struct lab lab = lab_open_variant(variant);
         for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++)
             check_softmax(&lab, sizes[i][0], sizes[i][1], sizes[i][2]);
         lab_close(&lab);

@@ -12,13 +12,6 @@
 #include "core/api/rng.h"
 #include "cpu_lab.h"
 
-#define VARIANTS 3
-
-static struct lab open_variant(int variant)
-{
-    return lab_open(variant == 1 ? 2 : 1, variant == 2);
-}
-
 static void check_matmul(struct lab *lab, int64_t batch, int64_t m, int64_t n, int64_t k, bool ta, bool tb)
 {
     float *a = lab_values(1, batch * m * k), *b = lab_values(2, batch * k * n);
@@ -57,8 +50,8 @@ static void matmul_of_all_forms(void **unused)
     static const int64_t sizes[][4] = {{1, 1, 1, 1},   {1, 5, 7, 3},     {3, 17, 33, 19}, {1, 64, 48, 128},
                                        {2, 1, 37, 65}, {4, 49, 49, 16},  {1, 130, 1, 70}, {1, 3, 200, 1},
                                        {1, 128, 400, 784}};
-    for (int variant = 0; variant < VARIANTS; variant++) {
-        struct lab lab = open_variant(variant);
+    for (int variant = 0; variant < LAB_VARIANTS; variant++) {
+        struct lab lab = lab_open_variant(variant);
         for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++)
             for (int form = 0; form < 4; form++)
                 check_matmul(&lab, sizes[i][0], sizes[i][1], sizes[i][2], sizes[i][3], form & 1, form >> 1);
@@ -117,8 +110,8 @@ static void check_window(struct lab *lab, int64_t inner, int64_t h, int64_t w, s
 static void windows(void **unused)
 {
     (void)unused;
-    for (int variant = 0; variant < VARIANTS; variant++) {
-        struct lab lab = open_variant(variant);
+    for (int variant = 0; variant < LAB_VARIANTS; variant++) {
+        struct lab lab = lab_open_variant(variant);
         for (int inner = 1; inner <= 16; inner += 5) {
             check_window(&lab, inner, 8, 8, (struct kiln_window){{2, 2}, {2, 2}, {0, 0, 0, 0}});
             check_window(&lab, inner, 9, 7, (struct kiln_window){{5, 5}, {1, 1}, {2, 2, 2, 2}});
@@ -137,9 +130,9 @@ static void resampling(void **unused)
     static const float v_weight[] = {1, 0.25f, 0.75f, 0.5f, -1, 2, 1.5f};
     static const int32_t u_row[] = {0, 2, 3, 7}, u_column[] = {0, 3, 1, 0, 1, 2, 3};
     static const float u_weight[] = {0.5f, 0.5f, 1, 0.25f, 0.25f, 0.25f, 0.25f};
-    for (int variant = 0; variant < VARIANTS; variant++)
+    for (int variant = 0; variant < LAB_VARIANTS; variant++)
         for (int64_t inner = 1; inner <= 33; inner += 16) {
-            struct lab lab = open_variant(variant);
+            struct lab lab = lab_open_variant(variant);
             int64_t outer = 70, nx = outer * 12 * inner, ny = outer * 15 * inner;
             float *x = lab_values(5, nx);
             double *want = calloc((size_t)ny, sizeof *want);
@@ -169,8 +162,8 @@ static void rows(void **unused)
 {
     (void)unused;
     enum { N = 37, ROWS = 5, WIDTH = 301 };
-    for (int variant = 0; variant < VARIANTS; variant++) {
-        struct lab lab = open_variant(variant);
+    for (int variant = 0; variant < LAB_VARIANTS; variant++) {
+        struct lab lab = lab_open_variant(variant);
         int32_t index[N];
         uint8_t table[ROWS * WIDTH], want_rows[N * WIDTH];
         double want[ROWS * WIDTH] = {0};
@@ -221,10 +214,10 @@ static void random_numbers(void **unused)
 {
     (void)unused;
     static const int32_t key[KILN_RNG_KEY_WORDS] = {12345, -7, 99, 1000};
-    for (int variant = 0; variant < VARIANTS; variant++)
+    for (int variant = 0; variant < LAB_VARIANTS; variant++)
         for (int kind = 0; kind < 3; kind++)
             for (int64_t per_sample = 1; per_sample < 2000; per_sample = per_sample * 5 + 2) {
-                struct lab lab = open_variant(variant);
+                struct lab lab = lab_open_variant(variant);
                 enum { SAMPLES = 11 };
                 struct kiln_step step = {.kind = KILN_STEP_RNG};
                 struct kiln_step_rng *s = &step.as.rng;
