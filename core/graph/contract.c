@@ -139,9 +139,9 @@ kiln_node kiln_conv_input_grad(kiln_graph *graph, kiln_node d_y, kiln_node weigh
     struct kiln_shape x = KILN_SHAPE(sy->d[0], 1, h, w);
     int64_t channels = conv.groups >= 1 ? sw->d[1] * conv.groups : 0;
     x.d[1] = channels;
-    if (h < 1 || w < 1)
-        return kiln_graph_reject(graph, op, 2, operands, "size %lld x %lld", (long long)h,
-                                 (long long)w);
+    if (h < 1 || w < 1 || h > KILN_MAX_EXTENT || w > KILN_MAX_EXTENT)
+        return kiln_graph_reject(graph, op, 2, operands, "the size %lldx%lld is impossible",
+                                 (long long)h, (long long)w);
     if (!shapes_agree(graph, op, operands, &conv, &x, sw, sy))
         return 0;
     return append_conv(graph, op, operands, &conv, &x);

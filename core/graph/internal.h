@@ -86,6 +86,9 @@ kiln_node kiln_graph_current(kiln_graph *, kiln_node state);
 /* As kiln_assign, but a value assigned before is superseded. */
 kiln_node kiln_graph_reassign(kiln_graph *, kiln_node state, kiln_node value);
 
+/* Largest extent of an axis: more elements no shape can have. */
+#define KILN_MAX_EXTENT ((int64_t)1 << 47)
+
 /* Extent of a convolution's output along axis 0 (vertical) or 1, < 1 if the
  * kernel does not fit. */
 int64_t kiln_conv_extent(const struct kiln_conv *, int axis, int64_t size, int64_t kernel);

@@ -108,11 +108,13 @@ kiln_node kiln_slice(kiln_graph *graph, kiln_node x, const int64_t *start, struc
     for (int axis = 0; axis < size.n; axis++) {
         int64_t extent = operand->shape.d[axis], n = size.d[axis], first = start[axis];
         int64_t by = step[axis];
-        /* n >= 1 and |by| <= extent keep first + (n - 1) by within range */
         bool fits = n >= 1 && n <= extent && by != 0 && first >= 0 && first < extent;
-        if (fits && n > 1)
-            fits = by >= -extent && by <= extent && first + (n - 1) * by >= 0 &&
-                   first + (n - 1) * by < extent;
+        if (fits && n > 1) {
+            /* before multiplying: the slice is no longer than the axis */
+            fits = by >= -extent && by <= extent && n - 1 <= (extent - 1) / (by < 0 ? -by : by);
+            int64_t last = fits ? first + (n - 1) * by : -1;
+            fits = last >= 0 && last < extent;
+        }
         if (!fits)
             return kiln_graph_reject(graph, KILN_OP_SLICE, 1, &x,
                                      "axis %d: %lld elements from %lld by %lld do not fit", axis,

@@ -102,7 +102,8 @@ kiln_node kiln_window_scatter(kiln_graph *graph, kiln_node d_y, kiln_node index,
         return 0;
     struct kiln_shape from = kiln_shape(graph, d_y), index_shape = kiln_shape(graph, index);
     struct kiln_shape to = from;
-    if (from.n != 4 || h < 1 || w < 1 || !kiln_shape_equal(&from, &index_shape))
+    if (from.n != 4 || h < 1 || w < 1 || h > INT32_MAX || w > INT32_MAX ||
+        !kiln_shape_equal(&from, &index_shape))
         return kiln_graph_reject(graph, op, 2, operands, "needs two [n, c, oh, ow] and a size");
     to.d[2] = h;
     to.d[3] = w;

@@ -157,6 +157,11 @@ static void movement_shapes(void **unused)
     kiln_graph *g = kiln_graph_create();
     kiln_node x = f32(g, "x", KILN_SHAPE(4, 5, 6));
     assert_shape(g, kiln_reduce_sum(g, x, 5), KILN_SHAPE(1, 5, 1));
+    kiln_node column = kiln_reduce_sum(g, x, 1);
+    assert_int_equal(kiln_reduce_max(g, column, 1), column); /* one element: nothing to do */
+    struct kiln_node_info info;
+    assert_true(kiln_graph_node(g, kiln_reduce_sum(g, column, 3), &info));
+    assert_int_equal(info.params->axes, 2);
     assert_shape(g, kiln_permute(g, x, (int[]){2, 0, 1}), KILN_SHAPE(6, 4, 5));
     int64_t start[] = {3, 0, 5}, step[] = {-1, 2, -2};
     assert_shape(g, kiln_slice(g, x, start, KILN_SHAPE(4, 3, 3), step), KILN_SHAPE(4, 3, 3));
@@ -174,6 +179,16 @@ static void movement_shapes(void **unused)
     kiln_slice(g, x, (int64_t[]){0}, KILN_SHAPE(2), (int64_t[]){INT64_MAX});
     assert_failed(&g,
                   "slice of f32 [4]: axis 0: 2 elements from 0 by 9223372036854775807 do not fit");
+    x = f32(g, "x", KILN_SHAPE((int64_t)1 << 40));
+    int64_t far = (int64_t)1 << 40;
+    kiln_slice(g, x, (int64_t[]){0}, KILN_SHAPE(far), (int64_t[]){far});
+    assert_failed(&g, "slice of f32 [1099511627776]: axis 0: 1099511627776 elements from 0 by "
+                      "1099511627776 do not fit");
+    x = f32(g, "x", KILN_SHAPE(4));
+    kiln_slice(g, x, (int64_t[]){3}, KILN_SHAPE(2), (int64_t[]){INT64_MIN});
+    assert_int_equal(kiln_graph_error(g, NULL), KILN_INPUT);
+    kiln_graph_destroy(&g);
+    g = kiln_graph_create();
     x = f32(g, "x", KILN_SHAPE(4));
     kiln_slice(g, x, (int64_t[]){0}, KILN_SHAPE(1), (int64_t[]){0});
     assert_failed(&g, "slice of f32 [4]: axis 0: 1 elements from 0 by 0 do not fit");
@@ -229,9 +244,18 @@ static void contraction_shapes(void **unused)
     assert_failed(&g, "conv of f32 [1, 1, 2, 2] and f32 [1, 1, 3, 3]: "
                       "the kernel reaches beyond the padded height");
     x = f32(g, "x", KILN_SHAPE(1, 1, 2, 2));
+    kiln_conv_input_grad(g, x, x, conv, INT64_MAX, 1);
+    assert_failed(&g, "conv_input_grad of f32 [1, 1, 2, 2] and f32 [1, 1, 2, 2]: "
+                      "the size 9223372036854775807x1 is impossible");
+    x = f32(g, "x", KILN_SHAPE(1, 1, 2, 2));
     kiln_conv(g, x, x, (struct kiln_conv){{0, 1}, {1, 1}, {0}, 1});
     assert_failed(&g, "conv of f32 [1, 1, 2, 2] and f32 [1, 1, 2, 2]: "
                       "stride, dilation, groups and kernel must be >= 1 and padding >= 0");
+    x = f32(g, "x", KILN_SHAPE(1, 1, 2, 2));
+    index = kiln_input(g, "index", KILN_I32, KILN_SHAPE(1, 1, 2, 2));
+    kiln_window_scatter(g, x, index, window, INT64_MAX, INT64_MAX);
+    assert_failed(&g, "window_scatter of f32 [1, 1, 2, 2] and i32 [1, 1, 2, 2]: "
+                      "needs two [n, c, oh, ow] and a size");
     a = f32(g, "a", KILN_SHAPE(2, 3));
     kiln_matmul(g, a, a, false, false);
     assert_failed(&g, "matmul of f32 [2, 3] and f32 [2, 3]: inner extents differ");
