@@ -214,3 +214,25 @@ struct grad_check grad_check_run(kiln_node (*build)(kiln_graph *), int orders)
     kiln_graph_destroy(&check.graph);
     return result;
 }
+
+int grad_check_table(const struct grad_check_case *cases, size_t n, int orders)
+{
+    const double tolerance = 1e-6;
+    int bad = 0;
+    for (size_t i = 0; i < n; i++) {
+        struct grad_check result = grad_check_run(cases[i].build, orders);
+        bool failed = result.message.text[0] || !(result.scale[1] > 0);
+        if (failed)
+            fprintf(stderr, "%s: %s\n", cases[i].name,
+                    result.message.text[0] ? result.message.text : "the gradient vanishes");
+        for (int order = 1; order <= orders && !failed; order++) {
+            if (result.error[order] < tolerance)
+                continue;
+            fprintf(stderr, "%s: order %d is off by %.1e\n", cases[i].name, order,
+                    result.error[order]);
+            failed = true;
+        }
+        bad += failed;
+    }
+    return bad;
+}

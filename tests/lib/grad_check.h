@@ -33,4 +33,14 @@ struct grad_check {
  */
 struct grad_check grad_check_run(kiln_node (*build)(kiln_graph *), int orders);
 
+struct grad_check_case {
+    const char *name;
+    kiln_node (*build)(kiln_graph *);
+};
+
+/* Runs n cases to the given order and prints (to stderr) each disagreement
+ * above 1e-6 (the differences themselves reach about 1e-8), each failure, and
+ * each case whose gradient vanishes, which tests nothing. Returns their number. */
+int grad_check_table(const struct grad_check_case *, size_t n, int orders);
+
 #endif

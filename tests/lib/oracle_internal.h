@@ -2,6 +2,7 @@
 #ifndef KILN_TEST_ORACLE_INTERNAL_H
 #define KILN_TEST_ORACLE_INTERNAL_H
 
+#include "core/base/arena.h"
 #include "tests/lib/oracle.h"
 
 #define ORACLE_MAX_OUTPUTS 3
@@ -10,6 +11,37 @@ struct oracle_tensor {
     int64_t n;                         /* elements */
     double *value, *magnitude, *bound; /* the last two NULL without bounds */
 };
+
+/* A state's parts; NULL = not there yet. */
+struct oracle_state {
+    double *part[KILN_ORACLE_PARTS];
+};
+
+/* An input or state of the oracle. */
+struct oracle_named {
+    char *name;
+    int64_t n;
+    double *values; /* an input's */
+    struct oracle_state state;
+    struct oracle_named *next;
+};
+
+struct kiln_oracle {
+    const kiln_graph *graph;
+    bool bounds;
+    struct oracle_named *inputs, *states;
+    kiln_arena *arena;                                   /* of one evaluation */
+    struct oracle_tensor (*tensors)[ORACLE_MAX_OUTPUTS]; /* by node */
+    kiln_node n;                                         /* nodes that tensors has room for */
+};
+
+/* NULL if the list has none of the name. */
+struct oracle_named *oracle_find(struct oracle_named *list, const char *name);
+/* The entry of a STATE node, with at least a value; else fails and returns NULL. */
+struct oracle_named *oracle_state_of(kiln_oracle *, const struct kiln_node_info *node,
+                                     struct kiln_error *);
+/* The tensor of an evaluated node, NULL if it lies outside the graph. */
+const struct oracle_tensor *oracle_tensor_of(const kiln_oracle *, kiln_node);
 
 /* One op at work: the node, its operands' and its outputs' shapes and tensors. */
 struct oracle_op {
@@ -45,11 +77,6 @@ void oracle_resample(struct oracle_op *);
 void oracle_random(struct oracle_op *);
 void oracle_attention(struct oracle_op *);
 void oracle_attention_grad(struct oracle_op *);
-
-/* A state's parts; NULL = not there yet. */
-struct oracle_state {
-    double *part[KILN_ORACLE_PARTS];
-};
 
 /* The norm and mask that an UPDATE node yields. */
 void oracle_update_norm(struct oracle_op *);

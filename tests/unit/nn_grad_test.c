@@ -9,8 +9,6 @@
 #include "core/api/nn.h"
 #include "tests/lib/grad_check.h"
 
-#define TOLERANCE 1e-6
-
 static kiln_node in(kiln_graph *g, const char *name, struct kiln_shape shape)
 {
     return kiln_input(g, name, KILN_F32, shape);
@@ -85,10 +83,7 @@ static kiln_node map(kiln_graph *g)
     }
 CASES(BUILD)
 
-static const struct {
-    const char *name;
-    kiln_node (*build)(kiln_graph *);
-} cases[] = {
+static const struct grad_check_case cases[] = {
 #define ROW(name, y) {#name, build_##name},
     CASES(ROW)
 #undef ROW
@@ -97,20 +92,7 @@ static const struct {
 static void gradients_match_differences(void **unused)
 {
     (void)unused;
-    int bad = 0;
-    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        struct grad_check result = grad_check_run(cases[i].build, 2);
-        if (result.message.text[0])
-            print_error("%s: %s\n", cases[i].name, result.message.text);
-        bad += result.message.text[0] != '\0';
-        for (int order = 1; order <= 2; order++)
-            if (!(result.error[order] < TOLERANCE) || !(result.scale[order] > 0)) {
-                print_error("%s: order %d is off by %.1e of %.1e\n", cases[i].name, order,
-                            result.error[order], result.scale[order]);
-                bad++;
-            }
-    }
-    assert_int_equal(bad, 0);
+    assert_int_equal(grad_check_table(cases, sizeof cases / sizeof *cases, 2), 0);
 }
 
 int main(void)
