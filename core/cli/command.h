@@ -19,7 +19,8 @@
     X(models)                                                                                      \
     X(import)                                                                                      \
     X(devices)                                                                                     \
-    X(doctor)
+    X(doctor)                                                                                      \
+    X(check)
 
 /*
  * One option. An option with set is sugar for --set: its argument becomes the
