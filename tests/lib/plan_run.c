@@ -152,15 +152,17 @@ static void set_states(struct run *run)
 
 /* --- comparison -------------------------------------------------------------------- */
 
+/* bound: what f32 arithmetic may err per element by the oracle's analysis, or
+ * NULL. */
 static const char *compare(struct run *run, const char *name, const struct kiln_place *place,
-                           const struct kiln_view *view, const double *expected, int64_t n)
+                           const struct kiln_view *view, const double *expected, const double *bound, int64_t n)
 {
     double largest = 0, tolerance = run->options->tolerance > 0 ? run->options->tolerance : 1e-5;
     for (int64_t i = 0; i < n; i++)
         largest = fmax(largest, fabs(expected[i]));
     for (int64_t i = 0; i < n; i++) {
         double got = steps_load(&run->memory, place, kiln_view_at(view, i));
-        if (fabs(got - expected[i]) <= tolerance * fmax(largest, 1e-3))
+        if (fabs(got - expected[i]) <= (bound ? bound[i] : tolerance * fmax(largest, 1e-3)))
             continue;
         if (isnan(expected[i]) && isnan(got))
             continue;
@@ -177,7 +179,8 @@ static const char *compare_all(struct run *run)
         kiln_node node;
         kiln_graph_output_at(run->graph, i, &node);
         const char *why = compare(run, output->name, &output->place, &output->view,
-                                  kiln_oracle_value(run->oracle, node), kiln_shape_count(&output->shape));
+                                  kiln_oracle_value(run->oracle, node), kiln_oracle_bound(run->oracle, node),
+                                  kiln_shape_count(&output->shape));
         if (why)
             return why;
     }
@@ -190,7 +193,7 @@ static const char *compare_all(struct run *run)
             struct kiln_view view = kiln_layout_view(slot->layout, &slot->state.shape);
             const char *why = place.offset < 0 || !expected
                                   ? NULL
-                                  : compare(run, slot->state.name, &place, &view, expected,
+                                  : compare(run, slot->state.name, &place, &view, expected, NULL,
                                             kiln_shape_count(&slot->state.shape));
             if (why)
                 return why;
@@ -231,6 +234,7 @@ static const char *execute(struct run *run)
     set_states(run);
     if (kiln_oracle_run(run->oracle, &run->error))
         return failed("oracle", run->error.text);
+    run->memory.round = true;
     steps_run(&run->plan->steps, &run->memory, 0, run->plan->steps.n);
     return run->memory.error ? failed("execution", run->memory.error) : compare_all(run);
 }
@@ -239,7 +243,7 @@ const char *plan_run(const kiln_graph *graph, struct plan_run *options)
 {
     struct run run = {.graph = graph, .options = options};
     run.states = kiln_states_create();
-    run.oracle = kiln_oracle_create(graph, false);
+    run.oracle = kiln_oracle_create(graph, true);
     const char *why = kiln_graph_error(graph, &run.error) ? failed("graph", run.error.text) : NULL;
     if (!why)
         why = make_plan(&run);

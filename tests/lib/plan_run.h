@@ -1,6 +1,7 @@
 /*
  * Plans a graph, checks the plan, executes it with the step interpreter and
- * compares every output and state with the oracle's.
+ * compares every output (within the oracle's bound for f32 arithmetic) and
+ * state with the oracle's.
  */
 #ifndef KILN_TEST_PLAN_RUN_H
 #define KILN_TEST_PLAN_RUN_H
@@ -16,7 +17,7 @@ struct plan_run {
     bool update;                     /* all trainable states form one group: */
     struct kiln_update kind;
     uint64_t seed;                   /* of inputs and states */
-    double tolerance;                /* relative to a tensor's largest value; 0: 1e-5 */
+    double tolerance;                /* of states, relative to their largest value; 0: 1e-5 */
     struct kiln_plan *plan;          /* out, if not NULL before: kept for the caller */
     bool keep_plan;
 };

@@ -12,6 +12,8 @@ struct steps_memory {
     unsigned char *region[KILN_REGION_COUNT];
     int64_t bytes[KILN_REGION_COUNT];
     const char *error; /* the first violation, NULL = none; sticks */
+    bool round;        /* loops round f32 registers, as devices do: a value that is
+                          computed twice compares equal to its stored self */
 };
 
 /* Executes steps first .. first + count - 1. Arithmetic is in double, memory

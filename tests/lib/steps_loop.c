@@ -112,6 +112,14 @@ static void execute(struct run *run, int number)
     }
 }
 
+static void execute_rounded(struct run *run, int number)
+{
+    const struct kiln_instruction *in = &run->loop->instructions[number];
+    execute(run, number);
+    if (run->memory->round && !in->integer && in->op != KILN_INSTRUCTION_SUM && in->op != KILN_INSTRUCTION_STORE)
+        run->value[number] = (float)run->value[number];
+}
+
 /* Counts the index over the kept or the reduced dimensions; false at the end. */
 static bool next(struct run *run, bool reduced)
 {
@@ -131,7 +139,7 @@ static void run_section(struct run *run, int first, int end)
     const struct kiln_instruction *list = run->loop->instructions;
     if (list[first].section % 2 == 0) {
         for (int i = first; i < end; i++)
-            execute(run, i);
+            execute_rounded(run, i);
         return;
     }
     for (int i = first; i < end; i++)
@@ -139,8 +147,10 @@ static void run_section(struct run *run, int first, int end)
             run->value[i] = list[i].op == KILN_INSTRUCTION_SUM ? 0 : -INFINITY;
     do {
         for (int i = first; i < end; i++)
-            execute(run, i);
+            execute_rounded(run, i);
     } while (next(run, true));
+    for (int i = first; i < end && run->memory->round; i++)
+        run->value[i] = (float)run->value[i];
 }
 
 static const char *violation(const struct kiln_loop *loop)
