@@ -15,6 +15,10 @@
 
 /* X(name): in the order of --help. */
 #define KILN_COMMANDS(X)                                                                           \
+    X(train)                                                                                       \
+    X(sample)                                                                                      \
+    X(reconstruct)                                                                                 \
+    X(eval)                                                                                        \
     X(describe)                                                                                    \
     X(models)                                                                                      \
     X(import)                                                                                      \

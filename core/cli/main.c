@@ -110,7 +110,8 @@ int main(int argc, char **argv)
 {
     struct kiln_error error = {""};
     open_standard_files();
-    signal(SIGPIPE, SIG_IGN); /* a reader that went away is a failed write */
+    signal(SIGPIPE, SIG_IGN); /* a reader that went away is a failed write, */
+    signal(SIGXFSZ, SIG_IGN); /* and so is a file beyond the limit of its size */
     name_program(argc > 0 ? argv[0] : "kiln");
     enum kiln_status status = run(argc, argv, &error);
     if (status && error.text[0])
