@@ -206,7 +206,7 @@ static bool same_value(const struct ir_node *a, const struct ir_node *b, int n, 
 {
     return a->op == b->op && a->dtype == b->dtype && a->n_operands == n && a->state == b->state &&
            kiln_shape_equal(&a->shape, &b->shape) &&
-           !memcmp(a->operands, operands, (size_t)n * sizeof *operands) && params_equal(a, b);
+           (n == 0 || !memcmp(a->operands, operands, (size_t)n * sizeof *operands)) && params_equal(a, b);
 }
 
 static uint32_t hash_node(const struct ir_node *node, int n, const int *operands)
