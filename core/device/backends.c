@@ -18,7 +18,8 @@ const char *kiln_backend_name(enum kiln_backend_id id)
     return names[id];
 }
 
-const struct kiln_backend *kiln_backend_open(const char *path, const char *name, struct kiln_error *error)
+const struct kiln_backend *kiln_backend_open(const char *path, const char *name,
+                                             struct kiln_error *error)
 {
     union {
         void *symbol;
@@ -30,10 +31,13 @@ const struct kiln_backend *kiln_backend_open(const char *path, const char *name,
     if (!backend)
         kiln_fail(error, KILN_INPUT, "%s: kiln_backend_entry returned nothing", path);
     else if (backend->abi != KILN_BACKEND_ABI || backend->size != sizeof *backend)
-        kiln_fail(error, KILN_INPUT, "%s: built for backend interface %u of %u bytes, this program has %d of %zu",
-                  path, (unsigned)backend->abi, (unsigned)backend->size, KILN_BACKEND_ABI, sizeof *backend);
+        kiln_fail(error, KILN_INPUT,
+                  "%s: built for backend interface %u of %u bytes, this program has %d of %zu",
+                  path, (unsigned)backend->abi, (unsigned)backend->size, KILN_BACKEND_ABI,
+                  sizeof *backend);
     else if (!backend->name || strcmp(backend->name, name) != 0)
-        kiln_fail(error, KILN_INPUT, "%s: is backend %s, not %s", path, backend->name ? backend->name : "?", name);
+        kiln_fail(error, KILN_INPUT, "%s: is backend %s, not %s", path,
+                  backend->name ? backend->name : "?", name);
     else
         return backend;
     return NULL;
@@ -57,9 +61,11 @@ static bool next_directory(const char **list, char *directory, size_t size)
 
 /* Writes DIRECTORY/NAME.so; if there is no such file, adds it to the list of
  * places tried and returns false. */
-static bool try_place(const char *directory, const char *name, char path[PATH_BYTES], struct kiln_text *tried)
+static bool try_place(const char *directory, const char *name, char path[PATH_BYTES],
+                      struct kiln_text *tried)
 {
-    if (directory[0] != '/' || snprintf(path, PATH_BYTES, "%s/%s.so", directory, name) >= PATH_BYTES)
+    if (directory[0] != '/' ||
+        snprintf(path, PATH_BYTES, "%s/%s.so", directory, name) >= PATH_BYTES)
         return false;
     if (access(path, F_OK) == 0)
         return true;

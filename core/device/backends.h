@@ -25,6 +25,7 @@ const char *kiln_backend_name(enum kiln_backend_id);
 const struct kiln_backend *kiln_backend_load(enum kiln_backend_id, struct kiln_error *);
 
 /* As kiln_backend_load from one file, not kept: the part that checks. */
-const struct kiln_backend *kiln_backend_open(const char *path, const char *name, struct kiln_error *);
+const struct kiln_backend *kiln_backend_open(const char *path, const char *name,
+                                             struct kiln_error *);
 
 #endif

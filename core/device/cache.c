@@ -44,8 +44,9 @@ bool kiln_cache_dir(char *path, size_t size)
     snprintf(path, size, "%s%s", base, tail);
     struct stat info;
     /* native code is read from here: nobody else may write */
-    if (!make_directories(path) || stat(path, &info) != 0 || !S_ISDIR(info.st_mode) || info.st_uid != geteuid() ||
-        (info.st_mode & (S_IWGRP | S_IWOTH)) || access(path, W_OK) != 0) {
+    if (!make_directories(path) || stat(path, &info) != 0 || !S_ISDIR(info.st_mode) ||
+        info.st_uid != geteuid() || (info.st_mode & (S_IWGRP | S_IWOTH)) ||
+        access(path, W_OK) != 0) {
         path[0] = '\0';
         return false;
     }

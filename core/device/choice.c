@@ -7,7 +7,8 @@
 
 bool kiln_device_better(const struct kiln_caps *a, const struct kiln_caps *b)
 {
-    static const int rank[] = {[KILN_DEVICE_CPU] = 0, [KILN_DEVICE_ACCELERATOR] = 1, [KILN_DEVICE_GPU] = 2};
+    static const int rank[] = {
+        [KILN_DEVICE_CPU] = 0, [KILN_DEVICE_ACCELERATOR] = 1, [KILN_DEVICE_GPU] = 2};
     if (rank[a->type] != rank[b->type])
         return rank[a->type] > rank[b->type];
     if (a->unified_memory != b->unified_memory)
@@ -28,14 +29,16 @@ static bool contains(const char *text, const char *part)
 }
 
 /* "cpu (AMD EPYC), opencl:0 (pthread)" */
-static void list_names(int n, const struct kiln_device_entry *entries, const int *which, char *text, size_t size)
+static void list_names(int n, const struct kiln_device_entry *entries, const int *which, char *text,
+                       size_t size)
 {
     size_t used = 0;
     text[0] = '\0';
     for (int i = 0; i < n && used < size; i++) {
         const struct kiln_device_entry *entry = &entries[which ? which[i] : i];
-        used += (size_t)snprintf(text + used, size - used, "%s%s%s%s%s", used ? ", " : "", entry->name,
-                                 entry->caps.name[0] ? " (" : "", entry->caps.name, entry->caps.name[0] ? ")" : "");
+        used += (size_t)snprintf(text + used, size - used, "%s%s%s%s%s", used ? ", " : "",
+                                 entry->name, entry->caps.name[0] ? " (" : "", entry->caps.name,
+                                 entry->caps.name[0] ? ")" : "");
     }
 }
 
@@ -54,7 +57,8 @@ static int best(int n, const struct kiln_device_entry *entries, const char *back
     return chosen;
 }
 
-enum kiln_status kiln_device_choose(const char *spec, int n, const struct kiln_device_entry *entries, int *chosen,
+enum kiln_status kiln_device_choose(const char *spec, int n,
+                                    const struct kiln_device_entry *entries, int *chosen,
                                     struct kiln_error *error)
 {
     enum { MOST = 64 };
@@ -71,7 +75,8 @@ enum kiln_status kiln_device_choose(const char *spec, int n, const struct kiln_d
 
     int matches[MOST], n_matches = 0;
     for (int i = 0; i < n && spec[0] && n_matches < MOST; i++)
-        if (!entries[i].reference && (contains(entries[i].caps.name, spec) || contains(entries[i].name, spec)))
+        if (!entries[i].reference &&
+            (contains(entries[i].caps.name, spec) || contains(entries[i].name, spec)))
             matches[n_matches++] = i;
     char names[700];
     if (n_matches == 1) {
@@ -81,6 +86,6 @@ enum kiln_status kiln_device_choose(const char *spec, int n, const struct kiln_d
     list_names(n_matches ? n_matches : n, entries, n_matches ? matches : NULL, names, sizeof names);
     if (n_matches)
         return kiln_fail(error, KILN_INPUT, "device %s: more than one matches: %s", spec, names);
-    return kiln_fail(error, KILN_INPUT, "device %s: there is no such device; there %s %s", spec[0] ? spec : "auto",
-                     n == 1 ? "is" : "are", n ? names : "none at all");
+    return kiln_fail(error, KILN_INPUT, "device %s: there is no such device; there %s %s",
+                     spec[0] ? spec : "auto", n == 1 ? "is" : "are", n ? names : "none at all");
 }

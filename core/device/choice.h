@@ -11,8 +11,8 @@
  * entries in the order of kiln_device_list. KILN_INPUT with the list of names
  * if none or several match.
  */
-enum kiln_status kiln_device_choose(const char *spec, int n, const struct kiln_device_entry *, int *chosen,
-                                    struct kiln_error *);
+enum kiln_status kiln_device_choose(const char *spec, int n, const struct kiln_device_entry *,
+                                    int *chosen, struct kiln_error *);
 
 /* True if a is to be preferred as the default: GPU before accelerator before
  * CPU, memory of its own before shared, then units times clock. */

@@ -35,7 +35,8 @@ static void note(struct notes *notes, const char *format, ...)
         return;
     va_list args;
     va_start(args, format);
-    notes->used += (size_t)vsnprintf(notes->text + notes->used, notes->size - notes->used, format, args);
+    notes->used +=
+        (size_t)vsnprintf(notes->text + notes->used, notes->size - notes->used, format, args);
     va_end(args);
 }
 
@@ -52,7 +53,8 @@ static int list_cpu(int max, struct kiln_device_entry *entries, struct notes *no
         return 0;
     }
     for (int i = 0; n > 0 && i < 2 && i < max; i++) {
-        entries[i] = (struct kiln_device_entry){.backend = backend, .reference = i == 1, .caps = caps};
+        entries[i] =
+            (struct kiln_device_entry){.backend = backend, .reference = i == 1, .caps = caps};
         snprintf(entries[i].name, sizeof entries[i].name, i ? "%s:ref" : "%s", backend->name);
     }
     return n > 0 ? (max < 2 ? max : 2) : 0;
@@ -88,7 +90,8 @@ static int list_opencl(int max, struct kiln_device_entry *entries, const struct 
     return n;
 }
 
-int kiln_device_list(int max, struct kiln_device_entry *entries, char *notes_text, size_t notes_size)
+int kiln_device_list(int max, struct kiln_device_entry *entries, char *notes_text,
+                     size_t notes_size)
 {
     struct notes notes = {notes_text, notes_size, 0};
     if (notes_text && notes_size)
@@ -123,7 +126,8 @@ static bool cpu_suffices(const char *spec)
     return suffices;
 }
 
-static enum kiln_status find(const char *spec, struct kiln_device_entry *found, struct kiln_error *error)
+static enum kiln_status find(const char *spec, struct kiln_device_entry *found,
+                             struct kiln_error *error)
 {
     struct kiln_device_entry *entries = calloc(MOST_DEVICES, sizeof *entries);
     char *notes_text = calloc(1, 2048);
@@ -151,8 +155,8 @@ static enum kiln_status find(const char *spec, struct kiln_device_entry *found, 
     return status;
 }
 
-enum kiln_status kiln_device_open(const char *spec, const struct kiln_device_options *options, kiln_device **out,
-                                  struct kiln_error *error)
+enum kiln_status kiln_device_open(const char *spec, const struct kiln_device_options *options,
+                                  kiln_device **out, struct kiln_error *error)
 {
     *out = NULL;
     kiln_device *device = calloc(1, sizeof *device);
@@ -163,7 +167,8 @@ enum kiln_status kiln_device_open(const char *spec, const struct kiln_device_opt
         free(device);
         return status;
     }
-    struct kiln_device_options own = options ? *options : (struct kiln_device_options){.kernel_cache = true};
+    struct kiln_device_options own =
+        options ? *options : (struct kiln_device_options){.kernel_cache = true};
     own.reference = own.reference || device->entry.reference;
     if (own.cache_dir)
         snprintf(device->cache_dir, sizeof device->cache_dir, "%s", own.cache_dir);
@@ -172,7 +177,8 @@ enum kiln_status kiln_device_open(const char *spec, const struct kiln_device_opt
     own.cache_dir = device->cache_dir[0] ? device->cache_dir : NULL;
     device->options = own;
     struct kiln_error reason = {""};
-    if (device->entry.backend->open(device->entry.index, &device->options, &device->state, &device->entry.caps, &reason)) {
+    if (device->entry.backend->open(device->entry.index, &device->options, &device->state,
+                                    &device->entry.caps, &reason)) {
         status = kiln_fail(error, KILN_MACHINE, "device %s: %s", device->entry.name, reason.text);
         free(device);
         return status;
@@ -230,18 +236,21 @@ enum kiln_status kiln_device_memory_create(kiln_device *device, int64_t bytes, c
     const double mib = 1024.0 * 1024.0;
     if (bytes < 0 || (caps->allocation_bytes && bytes > caps->allocation_bytes))
         return kiln_fail(error, KILN_MACHINE,
-                         "device %s: the %s need %.0f MiB in one piece, its limit is %.0f MiB (reduce the batch size)",
-                         device->entry.name, what, (double)bytes / mib, (double)caps->allocation_bytes / mib);
-    if (caps->memory_bytes && bytes > caps->memory_bytes - device->used_bytes)
-        return kiln_fail(error, KILN_MACHINE,
-                         "device %s: out of memory: the %s need %.0f MiB, %.0f of %.0f MiB are in use "
+                         "device %s: the %s need %.0f MiB in one piece, its limit is %.0f MiB "
                          "(reduce the batch size)",
-                         device->entry.name, what, (double)bytes / mib, (double)device->used_bytes / mib,
-                         (double)caps->memory_bytes / mib);
+                         device->entry.name, what, (double)bytes / mib,
+                         (double)caps->allocation_bytes / mib);
+    if (caps->memory_bytes && bytes > caps->memory_bytes - device->used_bytes)
+        return kiln_fail(
+            error, KILN_MACHINE,
+            "device %s: out of memory: the %s need %.0f MiB, %.0f of %.0f MiB are in use "
+            "(reduce the batch size)",
+            device->entry.name, what, (double)bytes / mib, (double)device->used_bytes / mib,
+            (double)caps->memory_bytes / mib);
     struct kiln_error reason = {""};
     if (device->entry.backend->memory_create(device->state, bytes, memory, &reason))
-        return kiln_fail(error, KILN_MACHINE, "device %s: no memory for the %s, %.0f MiB: %s", device->entry.name,
-                         what, (double)bytes / mib, reason.text);
+        return kiln_fail(error, KILN_MACHINE, "device %s: no memory for the %s, %.0f MiB: %s",
+                         device->entry.name, what, (double)bytes / mib, reason.text);
     device->used_bytes += bytes;
     return KILN_OK;
 }

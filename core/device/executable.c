@@ -7,10 +7,12 @@
 #include "core/device/session_state.h"
 #include "core/device/validate.h"
 
-static const char *const region_names[KILN_REGION_COUNT] = {"workspace", "inputs and outputs", "states", "data"};
+static const char *const region_names[KILN_REGION_COUNT] = {"workspace", "inputs and outputs",
+                                                            "states", "data"};
 
 /* Remembers the graph's inputs: those that the plan drops may be written. */
-static enum kiln_status collect_names(kiln_executable *e, const kiln_graph *graph, struct kiln_error *error)
+static enum kiln_status collect_names(kiln_executable *e, const kiln_graph *graph,
+                                      struct kiln_error *error)
 {
     size_t capacity = 0;
     struct kiln_node_info info;
@@ -22,17 +24,19 @@ static enum kiln_status collect_names(kiln_executable *e, const kiln_graph *grap
         char *name = strdup(info.name);
         if (!name)
             return kiln_fail(error, KILN_MACHINE, "out of memory");
-        e->names[e->n_names++] =
-            (struct kiln_input_name){name, kiln_shape_count(&info.shape) * (int64_t)kiln_dtype_bytes(info.dtype)};
+        e->names[e->n_names++] = (struct kiln_input_name){
+            name, kiln_shape_count(&info.shape) * (int64_t)kiln_dtype_bytes(info.dtype)};
     }
     return KILN_OK;
 }
 
 static enum kiln_status make_plan(kiln_executable *e, const kiln_graph *graph,
-                                  const struct kiln_compile_options *options, struct kiln_error *error)
+                                  const struct kiln_compile_options *options,
+                                  struct kiln_error *error)
 {
     kiln_session *session = e->session;
-    struct kiln_plan_options plan = kiln_session_plan_options(session, session->states, session->feature_layout);
+    struct kiln_plan_options plan =
+        kiln_session_plan_options(session, session->states, session->feature_layout);
     if (options) {
         plan.fuse = plan.fuse && !options->unfused;
         plan.keep = options->keep;
@@ -48,7 +52,8 @@ static enum kiln_status make_plan(kiln_executable *e, const kiln_graph *graph,
 
 /* A shared workspace of that many bytes; an executable whose values are to be
  * read later (own) has one for itself. */
-static enum kiln_status take_workspace(kiln_executable *e, int64_t bytes, bool own, struct kiln_error *error)
+static enum kiln_status take_workspace(kiln_executable *e, int64_t bytes, bool own,
+                                       struct kiln_error *error)
 {
     kiln_session *session = e->session;
     struct kiln_workspace *workspace = own ? NULL : session->workspaces;
@@ -58,8 +63,8 @@ static enum kiln_status take_workspace(kiln_executable *e, int64_t bytes, bool o
         workspace = calloc(1, sizeof *workspace);
         if (!workspace)
             return kiln_fail(error, KILN_MACHINE, "out of memory");
-        enum kiln_status status = kiln_device_memory_create(session->device, bytes, region_names[KILN_REGION_WORKSPACE],
-                                                            &workspace->memory, error);
+        enum kiln_status status = kiln_device_memory_create(
+            session->device, bytes, region_names[KILN_REGION_WORKSPACE], &workspace->memory, error);
         if (status) {
             free(workspace);
             return status;
@@ -92,12 +97,14 @@ static enum kiln_status make_memory(kiln_executable *e, bool keep, struct kiln_e
     const int64_t *bytes = e->plan->steps.region_bytes;
     for (int r = KILN_REGION_STATE; r <= KILN_REGION_DATA; r++) {
         if (bytes[r] > session->region_bytes[r])
-            return kiln_fail(error, KILN_INPUT, "plan: the %s reach beyond the session's", region_names[r]);
+            return kiln_fail(error, KILN_INPUT, "plan: the %s reach beyond the session's",
+                             region_names[r]);
         e->regions[r] = bytes[r] ? session->regions[r] : NULL;
     }
     enum kiln_status status = take_workspace(e, bytes[KILN_REGION_WORKSPACE], keep, error);
     if (!status)
-        status = kiln_device_memory_create(session->device, bytes[KILN_REGION_IO], region_names[KILN_REGION_IO],
+        status = kiln_device_memory_create(session->device, bytes[KILN_REGION_IO],
+                                           region_names[KILN_REGION_IO],
                                            &e->regions[KILN_REGION_IO], error);
     if (status)
         return status;
@@ -105,8 +112,8 @@ static enum kiln_status make_memory(kiln_executable *e, bool keep, struct kiln_e
         const struct kiln_plan_constant *constant = &e->plan->constants[i];
         if (constant->offset < 0 || constant->offset + constant->bytes > bytes[KILN_REGION_IO])
             return kiln_fail(error, KILN_INPUT, "plan: a constant lies outside its region");
-        status = session->backend->write(session->state, e->regions[KILN_REGION_IO], constant->offset, constant->data,
-                                         constant->bytes, error);
+        status = session->backend->write(session->state, e->regions[KILN_REGION_IO],
+                                         constant->offset, constant->data, constant->bytes, error);
         if (status)
             return status;
     }
@@ -114,8 +121,8 @@ static enum kiln_status make_memory(kiln_executable *e, bool keep, struct kiln_e
 }
 
 enum kiln_status kiln_executable_create(kiln_session *session, const kiln_graph *graph,
-                                        const struct kiln_compile_options *options, kiln_executable **out,
-                                        struct kiln_error *error)
+                                        const struct kiln_compile_options *options,
+                                        kiln_executable **out, struct kiln_error *error)
 {
     *out = NULL;
     if (!session->prepared)
@@ -133,8 +140,8 @@ enum kiln_status kiln_executable_create(kiln_session *session, const kiln_graph 
     if (!status)
         status = make_memory(e, options && options->keep, error);
     if (!status)
-        status =
-            session->backend->exec_create(session->state, &e->plan->steps, e->regions, &e->exec, error);
+        status = session->backend->exec_create(session->state, &e->plan->steps, e->regions,
+                                               &e->exec, error);
     kiln_tuner_save(session->tuner);
     if (status)
         kiln_executable_destroy(&e);
@@ -167,31 +174,6 @@ const struct kiln_plan *kiln_executable_plan(const kiln_executable *e)
     return e->plan;
 }
 
-enum kiln_status kiln_executable_write(kiln_executable *e, const char *input, const void *data, int64_t bytes,
-                                       struct kiln_error *error)
-{
-    const struct kiln_input_name *name = NULL;
-    for (int i = 0; i < e->n_names && !name; i++)
-        if (strcmp(e->names[i].name, input) == 0)
-            name = &e->names[i];
-    if (!name)
-        return kiln_fail(error, KILN_INPUT, "input %s: the graph has no such input", input);
-    if (name->bytes != bytes)
-        return kiln_fail(error, KILN_INPUT, "input %s: %lld bytes given, %lld expected", input, (long long)bytes,
-                         (long long)name->bytes);
-    for (int i = 0; i < e->session->n_data; i++)
-        if (strcmp(e->session->data[i].name, input) == 0)
-            return kiln_fail(error, KILN_INPUT, "input %s: it is resident data and is not written", input);
-    for (int i = 0; i < e->plan->n_inputs; i++) {
-        const struct kiln_plan_binding *binding = &e->plan->inputs[i];
-        if (strcmp(binding->name, input) != 0)
-            continue;
-        return e->session->backend->write(e->session->state, e->regions[KILN_REGION_IO], binding->place.offset, data,
-                                          bytes, error);
-    }
-    return KILN_OK;
-}
-
 enum kiln_status kiln_executable_run(kiln_executable *e, struct kiln_error *error)
 {
     kiln_session *session = e->session;
@@ -200,56 +182,11 @@ enum kiln_status kiln_executable_run(kiln_executable *e, struct kiln_error *erro
     return session->backend->exec_run(session->state, e->exec, 0, e->plan->steps.n, error);
 }
 
-/* Copies the elements of a view to a dense host array. */
-static enum kiln_status read_view(kiln_executable *e, const struct kiln_place *place, const struct kiln_view *view,
-                                  const struct kiln_shape *shape, char *data, struct kiln_error *error)
+enum kiln_status kiln_executable_run_steps(kiln_executable *e, int first, int count,
+                                           struct kiln_error *error)
 {
-    int64_t low = view->offset, high = view->offset, count = kiln_shape_count(shape);
-    for (int axis = 0; axis < view->n; axis++)
-        for (int i = 0; i < view->n_digits[axis]; i++) {
-            const struct kiln_digit *digit = &view->digits[axis][i];
-            *(digit->stride < 0 ? &low : &high) += (digit->extent - 1) * digit->stride;
-        }
-    int64_t size = (int64_t)kiln_dtype_bytes(place->dtype), span = (high - low + 1) * size;
-    int64_t offset = place->offset + low * size;
-    if (!e->regions[place->region] || offset < 0 || span > e->plan->steps.region_bytes[place->region] - offset)
-        return kiln_fail(error, KILN_INPUT, "plan: a value lies outside its region");
-    char *stored = malloc((size_t)span);
-    if (!stored)
-        return kiln_fail(error, KILN_MACHINE, "out of memory for a copy of %lld bytes", (long long)span);
-    enum kiln_status status = e->session->backend->read(e->session->state, e->regions[place->region], offset, stored,
-                                                        span, error);
-    for (int64_t i = 0; i < count && !status; i++)
-        memcpy(data + i * size, stored + (kiln_view_at(view, i) - low) * size, (size_t)size);
-    free(stored);
-    return status;
-}
-
-enum kiln_status kiln_executable_read(kiln_executable *e, const char *output, void *data, int64_t bytes,
-                                      struct kiln_error *error)
-{
-    for (int i = 0; i < e->plan->n_outputs; i++) {
-        const struct kiln_plan_binding *binding = &e->plan->outputs[i];
-        if (strcmp(binding->name, output) != 0)
-            continue;
-        int64_t size = kiln_shape_count(&binding->shape) * (int64_t)kiln_dtype_bytes(binding->place.dtype);
-        if (size != bytes)
-            return kiln_fail(error, KILN_INPUT, "output %s: %lld bytes asked for, it has %lld", output,
-                             (long long)bytes, (long long)size);
-        return read_view(e, &binding->place, &binding->view, &binding->shape, data, error);
-    }
-    return kiln_fail(error, KILN_INPUT, "output %s: the graph has no such output", output);
-}
-
-enum kiln_status kiln_executable_read_value(kiln_executable *e, int value, void *data, int64_t bytes,
-                                            struct kiln_error *error)
-{
-    if (value < 0 || value >= e->plan->n_values)
-        return kiln_fail(error, KILN_INPUT, "value %d: the plan has %d values", value, e->plan->n_values);
-    const struct kiln_plan_value *v = &e->plan->values[value];
-    int64_t size = kiln_shape_count(&v->shape) * (int64_t)kiln_dtype_bytes(v->place.dtype);
-    if (size != bytes)
-        return kiln_fail(error, KILN_INPUT, "value %d: %lld bytes asked for, it has %lld", value, (long long)bytes,
-                         (long long)size);
-    return read_view(e, &v->place, &v->view, &v->shape, data, error);
+    if (first < 0 || count < 0 || count > e->plan->steps.n - first)
+        return kiln_fail(error, KILN_INPUT, "step %d: the plan has %d steps", first,
+                         e->plan->steps.n);
+    return e->session->backend->exec_run(e->session->state, e->exec, first, count, error);
 }

@@ -58,18 +58,19 @@ static double difference(const float *reference, const float *other, int64_t n)
 
 /* Prepares trial i and checks its result. The first trial's result stays in the
  * first half of the host memory. */
-static void check_trial(struct kiln_bench *bench, int i, const struct kiln_candidate *candidate, const char *label,
-                        struct kiln_measured *measured)
+static void check_trial(struct kiln_bench *bench, int i, const struct kiln_candidate *candidate,
+                        const char *label, struct kiln_measured *measured)
 {
     const struct kiln_backend *backend = kiln_device_backend(bench->device);
     struct kiln_trial *trial = &bench->trials[i];
     kiln_memory *regions[KILN_REGION_COUNT] = {[KILN_REGION_WORKSPACE] = bench->memory};
     struct kiln_error error = {""};
     measured->dropped = true;
-    if (backend->exec_create(kiln_device_backend_state(bench->device), &trial->steps, regions, &trial->exec, &error) ||
+    if (backend->exec_create(kiln_device_backend_state(bench->device), &trial->steps, regions,
+                             &trial->exec, &error) ||
         sample(bench, i, 1) < 0) {
         kiln_log_line(KILN_LOG_WARNING, "%s: algorithm %s of %s fails and is not used: %s",
-                 kiln_device_name(bench->device), candidate->name, label, error.text);
+                      kiln_device_name(bench->device), candidate->name, label, error.text);
         return;
     }
     float *result = i ? bench->host + bench->host_elements : bench->host;
@@ -78,8 +79,10 @@ static void check_trial(struct kiln_bench *bench, int i, const struct kiln_candi
         measured->difference = difference(bench->host, result, n);
     measured->dropped = !(measured->difference <= AGREEMENT);
     if (measured->dropped)
-        kiln_log_line(KILN_LOG_WARNING, "%s: algorithm %s of %s is wrong by %.1e of its result and is not used",
-                 kiln_device_name(bench->device), candidate->name, label, measured->difference);
+        kiln_log_line(KILN_LOG_WARNING,
+                      "%s: algorithm %s of %s is wrong by %.1e of its result and is not used",
+                      kiln_device_name(bench->device), candidate->name, label,
+                      measured->difference);
 }
 
 struct race {
@@ -89,8 +92,8 @@ struct race {
 };
 
 /* One sample of a trial that may still win. */
-static void run_sample(struct kiln_bench *bench, int i, struct race *race, double fastest, int round,
-                       struct kiln_measured *measured)
+static void run_sample(struct kiln_bench *bench, int i, struct race *race, double fastest,
+                       int round, struct kiln_measured *measured)
 {
     if (!race->repetitions) { /* caches are warm since the check */
         double once = sample(bench, i, 1);
@@ -127,13 +130,15 @@ static int race(struct kiln_bench *bench, double deadline, struct kiln_measured 
 {
     struct race races[KILN_MAX_CANDIDATES] = {{0}};
     bool running = true;
-    for (int round = 0; round < MOST_ROUNDS && running && (round == 0 || kiln_seconds() < deadline); round++) {
+    for (int round = 0; round < MOST_ROUNDS && running && (round == 0 || kiln_seconds() < deadline);
+         round++) {
         running = false;
         for (int i = 0; i < bench->n; i++) {
             if (measured[i].dropped || races[i].settled)
                 continue;
             int fastest = fastest_of(bench->n, measured);
-            run_sample(bench, i, &races[i], fastest < 0 ? 0 : measured[fastest].seconds, round, &measured[i]);
+            run_sample(bench, i, &races[i], fastest < 0 ? 0 : measured[fastest].seconds, round,
+                       &measured[i]);
             running = running || !races[i].settled;
         }
     }
@@ -141,13 +146,14 @@ static int race(struct kiln_bench *bench, double deadline, struct kiln_measured 
 }
 
 int kiln_measure_step(kiln_device *device, const struct kiln_step *step, int n,
-                      const struct kiln_candidate *candidates, double budget_seconds, struct kiln_measured *measured,
-                      double *spent)
+                      const struct kiln_candidate *candidates, double budget_seconds,
+                      struct kiln_measured *measured, double *spent)
 {
     double start = kiln_seconds();
     struct kiln_bench bench;
     int fastest = -1;
-    const char *label = step->label && step->label[0] ? step->label : kiln_step_kind_name(step->kind);
+    const char *label =
+        step->label && step->label[0] ? step->label : kiln_step_kind_name(step->kind);
     memset(measured, 0, (size_t)n * sizeof *measured);
     if (!kiln_bench_create(device, step, n, candidates, &bench, NULL)) {
         for (int i = 0; i < n && (i == 0 || !measured[0].dropped); i++)

@@ -7,8 +7,8 @@
 #include "core/device/device.h"
 
 struct kiln_measured {
-    double seconds;   /* of one execution, the least seen; 0 = not measured */
-    bool dropped;     /* failed, or its result disagrees with the first's */
+    double seconds;    /* of one execution, the least seen; 0 = not measured */
+    bool dropped;      /* failed, or its result disagrees with the first's */
     double difference; /* norm of the difference to the first's result over its norm */
 };
 
@@ -21,8 +21,9 @@ struct kiln_measured {
  * Returns the index of the fastest, or -1 if nothing could be measured (no
  * memory, the first candidate fails). *spent is the time taken.
  */
-int kiln_measure_step(kiln_device *, const struct kiln_step *step, int n, const struct kiln_candidate *candidates,
-                      double budget_seconds, struct kiln_measured *measured, double *spent);
+int kiln_measure_step(kiln_device *, const struct kiln_step *step, int n,
+                      const struct kiln_candidate *candidates, double budget_seconds,
+                      struct kiln_measured *measured, double *spent);
 
 /* Monotonic seconds. */
 double kiln_seconds(void);

@@ -9,13 +9,15 @@
 
 static bool is_conv(enum kiln_step_kind kind)
 {
-    return kind == KILN_STEP_CONV || kind == KILN_STEP_CONV_INPUT_GRAD || kind == KILN_STEP_CONV_WEIGHT_GRAD;
+    return kind == KILN_STEP_CONV || kind == KILN_STEP_CONV_INPUT_GRAD ||
+           kind == KILN_STEP_CONV_WEIGHT_GRAD;
 }
 
 /* The weight is the operand whose layout the candidates decide. */
 static bool is_weight(const struct kiln_trial *trial, int operand)
 {
-    return is_conv(trial->step.kind) && trial->operands[operand].place == &trial->step.as.conv.weight;
+    return is_conv(trial->step.kind) &&
+           trial->operands[operand].place == &trial->step.as.conv.weight;
 }
 
 static struct kiln_shape weight_shape(const struct kiln_step_conv *conv)
@@ -43,7 +45,8 @@ static struct kiln_place *own_place(struct kiln_trial *trial, int operand)
     return (struct kiln_place *)trial->operands[operand].place;
 }
 
-static bool copy_step(struct kiln_trial *trial, const struct kiln_step *step, const struct kiln_candidate *candidate)
+static bool copy_step(struct kiln_trial *trial, const struct kiln_step *step,
+                      const struct kiln_candidate *candidate)
 {
     trial->step = *step;
     trial->step.algorithm = candidate->algorithm;
@@ -52,7 +55,8 @@ static bool copy_step(struct kiln_trial *trial, const struct kiln_step *step, co
     if (is_conv(step->kind))
         trial->step.as.conv.weight_layout = candidate->weight_layout;
     if (step->kind == KILN_STEP_LOOP) {
-        memcpy(trial->accesses, step->as.loop.accesses, (size_t)step->as.loop.n_accesses * sizeof *trial->accesses);
+        memcpy(trial->accesses, step->as.loop.accesses,
+               (size_t)step->as.loop.n_accesses * sizeof *trial->accesses);
         trial->step.as.loop.accesses = trial->accesses;
     }
     trial->n_operands = kiln_step_operands(&trial->step, trial->operands);
@@ -76,7 +80,8 @@ static void place_operands(struct kiln_bench *bench)
             if (is_weight(trial, k) || i == bench->n - 1)
                 offset += bytes;
             int64_t elements = operand->high - operand->low;
-            bench->host_elements = elements > bench->host_elements ? elements : bench->host_elements;
+            bench->host_elements =
+                elements > bench->host_elements ? elements : bench->host_elements;
         }
     }
     for (int i = 0; i < bench->n; i++) {
@@ -119,16 +124,17 @@ static enum kiln_status fill_operand(struct kiln_bench *bench, struct kiln_trial
     if (is_weight(trial, k)) {
         struct kiln_shape shape = weight_shape(&trial->step.as.conv);
         data = bench->host + bench->host_elements;
-        kiln_layout_pack(trial->step.as.conv.weight_layout, &shape, sizeof *data, bench->host, data);
+        kiln_layout_pack(trial->step.as.conv.weight_layout, &shape, sizeof *data, bench->host,
+                         data);
     }
     return kiln_device_backend(bench->device)
-        ->write(kiln_device_backend_state(bench->device), bench->memory, operand->place->offset + operand->low * 4,
-                data, n * 4, error);
+        ->write(kiln_device_backend_state(bench->device), bench->memory,
+                operand->place->offset + operand->low * 4, data, n * 4, error);
 }
 
 enum kiln_status kiln_bench_create(kiln_device *device, const struct kiln_step *step, int n,
-                                   const struct kiln_candidate *candidates, struct kiln_bench *bench,
-                                   struct kiln_error *error)
+                                   const struct kiln_candidate *candidates,
+                                   struct kiln_bench *bench, struct kiln_error *error)
 {
     *bench = (struct kiln_bench){.device = device, .n = n};
     bench->trials = calloc((size_t)n, sizeof *bench->trials);
@@ -136,13 +142,14 @@ enum kiln_status kiln_bench_create(kiln_device *device, const struct kiln_step *
         return kiln_fail(error, KILN_MACHINE, "out of memory");
     for (int i = 0; i < n; i++)
         if (!copy_step(&bench->trials[i], step, &candidates[i]))
-            return kiln_fail(error, KILN_INPUT, "%s: a size is out of range", step->label ? step->label : "step");
+            return kiln_fail(error, KILN_INPUT, "%s: a size is out of range",
+                             step->label ? step->label : "step");
     place_operands(bench);
     bench->host = malloc((size_t)bench->host_elements * 2 * sizeof *bench->host);
     if (!bench->host)
         return kiln_fail(error, KILN_MACHINE, "out of memory");
-    enum kiln_status status =
-        kiln_device_memory_create(device, bench->bytes, "operands of a measurement", &bench->memory, error);
+    enum kiln_status status = kiln_device_memory_create(
+        device, bench->bytes, "operands of a measurement", &bench->memory, error);
     for (int k = 0; k < bench->trials[0].n_operands && !status; k++)
         for (int i = 0; i < n && !status; i++)
             if (i == 0 || is_weight(&bench->trials[i], k))
@@ -177,9 +184,11 @@ int64_t kiln_bench_result(struct kiln_bench *bench, int i, float *out)
         int64_t n = operand->high - operand->low;
         bool weight = is_weight(trial, k);
         float *stored = weight ? malloc((size_t)n * sizeof *stored) : out;
-        bool read = stored && kiln_device_backend(bench->device)
-                                      ->read(kiln_device_backend_state(bench->device), bench->memory,
-                                             operand->place->offset + operand->low * 4, stored, n * 4, NULL) == KILN_OK;
+        bool read =
+            stored && kiln_device_backend(bench->device)
+                              ->read(kiln_device_backend_state(bench->device), bench->memory,
+                                     operand->place->offset + operand->low * 4, stored, n * 4,
+                                     NULL) == KILN_OK;
         if (weight && read) {
             struct kiln_shape shape = weight_shape(&trial->step.as.conv);
             kiln_layout_unpack(trial->step.as.conv.weight_layout, &shape, sizeof *out, stored, out);

@@ -32,8 +32,9 @@ struct kiln_bench {
 
 /* Places the operands, allocates and fills them. The caller finishes the bench
  * also when this fails. */
-enum kiln_status kiln_bench_create(kiln_device *, const struct kiln_step *, int n, const struct kiln_candidate *,
-                                   struct kiln_bench *, struct kiln_error *);
+enum kiln_status kiln_bench_create(kiln_device *, const struct kiln_step *, int n,
+                                   const struct kiln_candidate *, struct kiln_bench *,
+                                   struct kiln_error *);
 void kiln_bench_finish(struct kiln_bench *);
 /* Reads the f32 elements that trial number i writes into out (in logical order
  * for convolutions); returns their number, at most host_elements; 0 if there

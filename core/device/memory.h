@@ -13,8 +13,8 @@
  * limit. KILN_MACHINE on failure. Freed by kiln_device_memory_destroy with the
  * same byte count.
  */
-enum kiln_status kiln_device_memory_create(kiln_device *, int64_t bytes, const char *what, kiln_memory **memory,
-                                           struct kiln_error *);
+enum kiln_status kiln_device_memory_create(kiln_device *, int64_t bytes, const char *what,
+                                           kiln_memory **memory, struct kiln_error *);
 /* Sets *memory to NULL; accepts NULL. */
 void kiln_device_memory_destroy(kiln_device *, int64_t bytes, kiln_memory **memory);
 /* Bytes in use through this account. */

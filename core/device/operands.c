@@ -22,16 +22,19 @@ static int64_t product(int n, const int64_t *factors)
     return count;
 }
 
-#define PRODUCT(...)                                                                                                   \
-    product((int)(sizeof((int64_t[]){__VA_ARGS__}) / sizeof(int64_t)), (const int64_t[]){__VA_ARGS__})
+#define PRODUCT(...)                                                                               \
+    product((int)(sizeof((int64_t[]){__VA_ARGS__}) / sizeof(int64_t)),                             \
+            (const int64_t[]){__VA_ARGS__})
 
 enum access { READ = 1, WRITE = 2, UPDATE = 3 };
 
-static void add(struct list *list, const struct kiln_place *place, int64_t elements, enum access access)
+static void add(struct list *list, const struct kiln_place *place, int64_t elements,
+                enum access access)
 {
     if (elements < 1)
         list->failed = true;
-    list->operands[list->n++] = (struct kiln_operand){place, 0, elements, access & READ, access & WRITE};
+    list->operands[list->n++] =
+        (struct kiln_operand){place, 0, elements, access & READ, access & WRITE};
 }
 
 /* Widens the reach by an axis. */
@@ -49,11 +52,12 @@ static bool reach(struct kiln_operand *operand, int64_t extent, int64_t stride)
 }
 
 /* A matrix per batch with strides batch, row, column. */
-static void add_matrix(struct list *list, const struct kiln_place *place, int64_t batch, int64_t rows, int64_t columns,
-                       const int64_t stride[3], enum access access)
+static void add_matrix(struct list *list, const struct kiln_place *place, int64_t batch,
+                       int64_t rows, int64_t columns, const int64_t stride[3], enum access access)
 {
     struct kiln_operand operand = {place, 0, 1, access & READ, access & WRITE};
-    if (!reach(&operand, batch, stride[0]) || !reach(&operand, rows, stride[1]) || !reach(&operand, columns, stride[2]))
+    if (!reach(&operand, batch, stride[0]) || !reach(&operand, rows, stride[1]) ||
+        !reach(&operand, columns, stride[2]))
         list->failed = true;
     list->operands[list->n++] = operand;
 }
@@ -69,15 +73,16 @@ static void add_loop(struct list *list, const struct kiln_loop *loop)
     bool per_element[KILN_LOOP_MAX_ACCESSES] = {false};
     for (int i = 0; i < loop->n_instructions; i++) {
         const struct kiln_instruction *in = &loop->instructions[i];
-        if ((in->op == KILN_INSTRUCTION_LOAD || in->op == KILN_INSTRUCTION_STORE) && in->section % 2 &&
-            in->access >= 0 && in->access < loop->n_accesses)
+        if ((in->op == KILN_INSTRUCTION_LOAD || in->op == KILN_INSTRUCTION_STORE) &&
+            in->section % 2 && in->access >= 0 && in->access < loop->n_accesses)
             per_element[in->access] = true;
     }
     for (int i = 0; i < loop->n_accesses; i++) {
         const struct kiln_access *access = &loop->accesses[i];
         struct kiln_operand operand = {&access->place, 0, 1, !access->store, access->store};
         for (int d = 0; d < loop->n_dims; d++)
-            if (!reach(&operand, loop->extent[d], loop->reduced[d] && !per_element[i] ? 0 : access->stride[d]))
+            if (!reach(&operand, loop->extent[d],
+                       loop->reduced[d] && !per_element[i] ? 0 : access->stride[d]))
                 list->failed = true;
         list->operands[list->n++] = operand;
     }
@@ -90,13 +95,16 @@ static void add_conv(struct list *list, enum kiln_step_kind kind, const struct k
         list->failed = true;
         return;
     }
-    add(list, &conv->x, PRODUCT(conv->n, conv->c, conv->h, conv->w), kind == KILN_STEP_CONV_INPUT_GRAD ? WRITE : READ);
+    add(list, &conv->x, PRODUCT(conv->n, conv->c, conv->h, conv->w),
+        kind == KILN_STEP_CONV_INPUT_GRAD ? WRITE : READ);
     add(list, &conv->weight, PRODUCT(conv->o, conv->c / groups, conv->kh, conv->kw),
         kind == KILN_STEP_CONV_WEIGHT_GRAD ? WRITE : READ);
-    add(list, &conv->y, PRODUCT(conv->n, conv->o, conv->oh, conv->ow), kind == KILN_STEP_CONV ? WRITE : READ);
+    add(list, &conv->y, PRODUCT(conv->n, conv->o, conv->oh, conv->ow),
+        kind == KILN_STEP_CONV ? WRITE : READ);
 }
 
-static void add_window(struct list *list, enum kiln_step_kind kind, const struct kiln_step_window *window)
+static void add_window(struct list *list, enum kiln_step_kind kind,
+                       const struct kiln_step_window *window)
 {
     int64_t large = PRODUCT(window->outer, window->h, window->w, window->inner);
     int64_t small = PRODUCT(window->outer, window->oh, window->ow, window->inner);
@@ -106,7 +114,8 @@ static void add_window(struct list *list, enum kiln_step_kind kind, const struct
         add(list, &window->y, small, kind == KILN_STEP_WINDOW_GATHER ? WRITE : READ);
 }
 
-static void add_attention(struct list *list, enum kiln_step_kind kind, const struct kiln_step_attention *a)
+static void add_attention(struct list *list, enum kiln_step_kind kind,
+                          const struct kiln_step_attention *a)
 {
     bool gradient = kind == KILN_STEP_ATTENTION_GRAD;
     add_matrix(list, &a->q, a->batch, a->n_q, a->width, a->q_stride, READ);
@@ -154,11 +163,13 @@ static void add_matmul(struct list *list, const struct kiln_step_matmul *m)
 
 static void add_resample(struct list *list, const struct kiln_step_resample *r)
 {
-    add(list, &r->x, PRODUCT(r->outer, r->vertical.n_columns, r->horizontal.n_columns, r->inner), READ);
+    add(list, &r->x, PRODUCT(r->outer, r->vertical.n_columns, r->horizontal.n_columns, r->inner),
+        READ);
     add(list, &r->y, PRODUCT(r->outer, r->vertical.n_rows, r->horizontal.n_rows, r->inner), WRITE);
 }
 
-int kiln_step_operands(const struct kiln_step *step, struct kiln_operand operands[KILN_MAX_OPERANDS])
+int kiln_step_operands(const struct kiln_step *step,
+                       struct kiln_operand operands[KILN_MAX_OPERANDS])
 {
     struct list list = {operands, 0, false};
     switch (step->kind) {
@@ -187,7 +198,8 @@ int kiln_step_operands(const struct kiln_step *step, struct kiln_operand operand
         break;
     case KILN_STEP_RNG:
         add(&list, &step->as.rng.key, KILN_RNG_KEY_WORDS, READ);
-        add(&list, &step->as.rng.out, PRODUCT(step->as.rng.samples, step->as.rng.per_sample), WRITE);
+        add(&list, &step->as.rng.out, PRODUCT(step->as.rng.samples, step->as.rng.per_sample),
+            WRITE);
         break;
     case KILN_STEP_ATTENTION:
     case KILN_STEP_ATTENTION_GRAD:

@@ -22,7 +22,8 @@ static bool is_live(const struct kiln_plan *plan, struct range range, int step)
 {
     for (int i = 0; i < plan->n_values; i++) {
         const struct kiln_plan_value *value = &plan->values[i];
-        if (value->place.region != KILN_REGION_WORKSPACE || value->first > step || value->last <= step)
+        if (value->place.region != KILN_REGION_WORKSPACE || value->first > step ||
+            value->last <= step)
             continue;
         struct range other = range_of(value);
         if (other.start < range.end && range.start < other.end)
@@ -51,17 +52,19 @@ static void mark_written(const struct kiln_plan *plan, char *marks)
 }
 
 /* The gaps between buffers must still hold the poison. */
-static enum kiln_status check_gaps(kiln_executable *e, char *memory, int64_t bytes, struct kiln_error *error)
+static enum kiln_status check_gaps(kiln_executable *e, char *memory, int64_t bytes,
+                                   struct kiln_error *error)
 {
     char *marks = calloc(1, bytes ? (size_t)bytes : 1);
     if (!marks)
         return kiln_fail(error, KILN_MACHINE, "out of memory");
     mark_written(e->plan, marks);
-    enum kiln_status status = e->session->backend->read(e->session->state, e->regions[KILN_REGION_WORKSPACE], 0,
-                                                        memory, bytes, error);
+    enum kiln_status status = e->session->backend->read(
+        e->session->state, e->regions[KILN_REGION_WORKSPACE], 0, memory, bytes, error);
     for (int64_t i = 0; i < bytes && !status; i++)
         if (!marks[i] && memory[i] != (char)0xff)
-            status = kiln_fail(error, KILN_MACHINE, "a step wrote byte %lld of the workspace, which belongs to none",
+            status = kiln_fail(error, KILN_MACHINE,
+                               "a step wrote byte %lld of the workspace, which belongs to none",
                                (long long)i);
     free(marks);
     return status;
@@ -78,16 +81,18 @@ enum kiln_status kiln_run_poisoned(kiln_executable *e, struct kiln_error *error)
         return kiln_fail(error, KILN_MACHINE, "out of memory");
     memset(poison, 0xff, (size_t)bytes);
     enum kiln_status status =
-        workspace ? session->backend->write(session->state, workspace, 0, poison, bytes, error) : KILN_OK;
+        workspace ? session->backend->write(session->state, workspace, 0, poison, bytes, error)
+                  : KILN_OK;
     for (int step = 0; step < plan->steps.n && !status; step++) {
         status = session->backend->exec_run(session->state, e->exec, step, 1, error);
         for (int i = 0; i < plan->n_values && !status; i++) {
             const struct kiln_plan_value *value = &plan->values[i];
             struct range range = range_of(value);
-            if (value->place.region != KILN_REGION_WORKSPACE || value->last != step || is_live(plan, range, step))
+            if (value->place.region != KILN_REGION_WORKSPACE || value->last != step ||
+                is_live(plan, range, step))
                 continue;
-            status = session->backend->write(session->state, workspace, range.start, poison, range.end - range.start,
-                                             error);
+            status = session->backend->write(session->state, workspace, range.start, poison,
+                                             range.end - range.start, error);
         }
     }
     if (!status && workspace)

@@ -43,9 +43,11 @@ static void read_caps(const json_t *object, struct kiln_caps *caps)
     copy_text(caps->version, sizeof caps->version, object, "version");
     copy_text(caps->platform, sizeof caps->platform, object, "platform");
     json_int_t type = json_integer_value(json_object_get(object, "type"));
-    caps->type = type == KILN_DEVICE_GPU || type == KILN_DEVICE_ACCELERATOR ? (enum kiln_device_type)type
-                                                                             : KILN_DEVICE_CPU;
-    caps->compute_units = (int)(json_integer_value(json_object_get(object, "compute_units")) & 0xfffff);
+    caps->type = type == KILN_DEVICE_GPU || type == KILN_DEVICE_ACCELERATOR
+                     ? (enum kiln_device_type)type
+                     : KILN_DEVICE_CPU;
+    caps->compute_units =
+        (int)(json_integer_value(json_object_get(object, "compute_units")) & 0xfffff);
     caps->clock_mhz = (int)(json_integer_value(json_object_get(object, "clock_mhz")) & 0xfffff);
     caps->memory_bytes = json_integer_value(json_object_get(object, "memory_bytes"));
     caps->unified_memory = json_is_true(json_object_get(object, "unified_memory"));
@@ -73,7 +75,8 @@ static bool read_line(const json_t *object, struct kiln_probe *probe)
         copy_text(device->reason, sizeof device->reason, object, "reason");
     } else {
         read_caps(object, &device->caps);
-        snprintf(device->reason, sizeof device->reason, "it or one before it crashed or hung when it was opened");
+        snprintf(device->reason, sizeof device->reason,
+                 "it or one before it crashed or hung when it was opened");
         probe->n = (int)index + 1 > probe->n ? (int)index + 1 : probe->n;
     }
     return false;
@@ -124,8 +127,8 @@ static bool read_cache(const char *key, struct kiln_probe *probe)
 
 static void write_cache(const char *key, const char *answer, const char *reason)
 {
-    json_t *root = json_pack("{s:s, s:s+, s:s+, s:I}", "key", key, "answer", answer ? answer : "", "", "reason",
-                             reason, "", "time", (json_int_t)time(NULL));
+    json_t *root = json_pack("{s:s, s:s+, s:s+, s:I}", "key", key, "answer", answer ? answer : "",
+                             "", "reason", reason, "", "time", (json_int_t)time(NULL));
     char *text = root ? json_dumps(root, JSON_INDENT(1)) : NULL;
     if (text)
         kiln_cache_write(CACHE_NAME, text, strlen(text));
@@ -143,7 +146,8 @@ static void ask_child(const char *program, const char *key, struct kiln_probe *p
     struct kiln_child_result result;
     struct kiln_error error;
     if (kiln_child_run(program, argv, seconds, OUTPUT_LIMIT, &result, &error)) {
-        snprintf(probe->reason, sizeof probe->reason, "the probe could not be started: %.400s", error.text);
+        snprintf(probe->reason, sizeof probe->reason, "the probe could not be started: %.400s",
+                 error.text);
         return;
     }
     char noise[256] = "", ending[128];
@@ -151,7 +155,8 @@ static void ask_child(const char *program, const char *key, struct kiln_probe *p
     bool complete = read_answer(answer, probe, noise, sizeof noise);
     if (!complete)
         snprintf(probe->reason, sizeof probe->reason, "a driver crashes or hangs: the probe %s%s%s",
-                 kiln_child_ending(&result, seconds, ending, sizeof ending), noise[0] ? ": " : "", noise);
+                 kiln_child_ending(&result, seconds, ending, sizeof ending), noise[0] ? ": " : "",
+                 noise);
     write_cache(key, result.output.data, probe->reason);
     kiln_text_finish(&result.output);
 }
@@ -169,7 +174,8 @@ void kiln_probe_opencl(bool fresh, struct kiln_probe *probe)
     kiln_probe_key(&inputs);
     char key[40];
     XXH128_hash_t hash = XXH3_128bits(inputs.data ? inputs.data : "", inputs.length);
-    snprintf(key, sizeof key, "%016llx%016llx", (unsigned long long)hash.high64, (unsigned long long)hash.low64);
+    snprintf(key, sizeof key, "%016llx%016llx", (unsigned long long)hash.high64,
+             (unsigned long long)hash.low64);
     kiln_text_finish(&inputs);
     if (!fresh && read_cache(key, probe))
         return;

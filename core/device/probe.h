@@ -16,7 +16,7 @@
 #include "core/api/backend.h"
 
 #define KILN_PROBE_COMMAND "--probe-opencl"
-#define KILN_PROBE_MAX 64
+#define KILN_PROBE_MAX     64
 
 /* What is needed to choose a device before its driver is loaded. */
 struct kiln_probe_device {
@@ -26,9 +26,9 @@ struct kiln_probe_device {
 };
 
 struct kiln_probe {
-    bool done;          /* false: no probe was made (no program to spawn) */
-    bool usable;        /* OpenCL can be loaded and enumerated in this process */
-    char reason[512];   /* why not, or what else went wrong; "" = all is well */
+    bool done;        /* false: no probe was made (no program to spawn) */
+    bool usable;      /* OpenCL can be loaded and enumerated in this process */
+    char reason[512]; /* why not, or what else went wrong; "" = all is well */
     int n;
     struct kiln_probe_device devices[KILN_PROBE_MAX];
 };

@@ -28,9 +28,10 @@ static json_t *text_value(const char *text)
 
 static void say_device(FILE *out, int index, const struct kiln_caps *caps)
 {
-    json_t *object = json_pack("{s:i, s:i, s:i, s:i, s:I, s:b}", "device", index, "type", (int)caps->type,
-                               "compute_units", caps->compute_units, "clock_mhz", caps->clock_mhz, "memory_bytes",
-                               (json_int_t)caps->memory_bytes, "unified_memory", (int)caps->unified_memory);
+    json_t *object = json_pack("{s:i, s:i, s:i, s:i, s:I, s:b}", "device", index, "type",
+                               (int)caps->type, "compute_units", caps->compute_units, "clock_mhz",
+                               caps->clock_mhz, "memory_bytes", (json_int_t)caps->memory_bytes,
+                               "unified_memory", (int)caps->unified_memory);
     if (object) {
         json_object_set_new(object, "name", text_value(caps->name));
         json_object_set_new(object, "vendor", text_value(caps->vendor));
@@ -44,8 +45,8 @@ static void say_device(FILE *out, int index, const struct kiln_caps *caps)
 static void open_device(FILE *out, const struct kiln_backend *backend, int index)
 {
     char cache[4096];
-    struct kiln_device_options options = {.kernel_cache = true,
-                                          .cache_dir = kiln_cache_dir(cache, sizeof cache) ? cache : NULL};
+    struct kiln_device_options options = {
+        .kernel_cache = true, .cache_dir = kiln_cache_dir(cache, sizeof cache) ? cache : NULL};
     struct kiln_error error = {""};
     struct kiln_caps caps;
     kiln_device_state *state = NULL;

@@ -12,27 +12,47 @@
 
 /* Loader, driver and linker settings that change which devices appear. */
 static const char *const variables[] = {
-    "OCL_ICD_VENDORS", "OPENCL_VENDOR_PATH", "OCL_ICD_FILENAMES", "OCL_ICD_PLATFORM_SORT",
-    "OCL_ICD_DEFAULT_PLATFORM", "OCL_ICD_ASSUME_ICD_EXTENSION", "OPENCL_LAYERS", "POCL_DEVICES", "POCL_CACHE_DIR",
-    "POCL_MEMORY_LIMIT", "POCL_MAX_PTHREAD_COUNT", "RUSTICL_ENABLE", "RUSTICL_DEVICE_TYPE", "ROCR_VISIBLE_DEVICES",
-    "HIP_VISIBLE_DEVICES", "GPU_DEVICE_ORDINAL", "CUDA_VISIBLE_DEVICES", "ZE_AFFINITY_MASK", "KILN_BACKEND_PATH",
-    "KILN_BUILD_DIR", "KILN_PROBE_PROGRAM", "LD_LIBRARY_PATH", "LD_PRELOAD", "HOME", "XDG_CACHE_HOME",
+    "OCL_ICD_VENDORS",
+    "OPENCL_VENDOR_PATH",
+    "OCL_ICD_FILENAMES",
+    "OCL_ICD_PLATFORM_SORT",
+    "OCL_ICD_DEFAULT_PLATFORM",
+    "OCL_ICD_ASSUME_ICD_EXTENSION",
+    "OPENCL_LAYERS",
+    "POCL_DEVICES",
+    "POCL_CACHE_DIR",
+    "POCL_MEMORY_LIMIT",
+    "POCL_MAX_PTHREAD_COUNT",
+    "RUSTICL_ENABLE",
+    "RUSTICL_DEVICE_TYPE",
+    "ROCR_VISIBLE_DEVICES",
+    "HIP_VISIBLE_DEVICES",
+    "GPU_DEVICE_ORDINAL",
+    "CUDA_VISIBLE_DEVICES",
+    "ZE_AFFINITY_MASK",
+    "KILN_BACKEND_PATH",
+    "KILN_BUILD_DIR",
+    "KILN_PROBE_PROGRAM",
+    "LD_LIBRARY_PATH",
+    "LD_PRELOAD",
+    "HOME",
+    "XDG_CACHE_HOME",
 };
 
 static void append_file(struct kiln_text *key, const char *path)
 {
     struct stat info;
     if (stat(path, &info) == 0)
-        kiln_text_append(key, "%s %lld %lld.%09ld %d\n", path, (long long)info.st_size, (long long)info.st_mtime,
-                         info.st_mtim.tv_nsec, access(path, R_OK | W_OK));
+        kiln_text_append(key, "%s %lld %lld.%09ld %d\n", path, (long long)info.st_size,
+                         (long long)info.st_mtime, info.st_mtim.tv_nsec, access(path, R_OK | W_OK));
 }
 
 /* The driver library that an ICD file names, where the linker usually finds
  * it: an update replaces it without touching the ICD file. */
 static void append_library(struct kiln_text *key, const char *library)
 {
-    static const char *const folders[] = {"/usr/lib/x86_64-linux-gnu", "/usr/lib/aarch64-linux-gnu", "/usr/lib64",
-                                          "/usr/lib", "/usr/local/lib"};
+    static const char *const folders[] = {"/usr/lib/x86_64-linux-gnu", "/usr/lib/aarch64-linux-gnu",
+                                          "/usr/lib64", "/usr/lib", "/usr/local/lib"};
     if (library[0] == '/') {
         append_file(key, library);
         return;
@@ -71,10 +91,11 @@ static void append_folder(struct kiln_text *key, const char *folder, const char 
     DIR *directory = opendir(folder);
     if (!directory)
         return;
-    char (*paths)[BYTES] = malloc(sizeof *paths * MOST);
+    char(*paths)[BYTES] = malloc(sizeof *paths * MOST);
     int n = 0;
     for (struct dirent *entry; paths && n < MOST && (entry = readdir(directory));)
-        if (strstr(entry->d_name, part) && snprintf(paths[n], BYTES, "%s/%s", folder, entry->d_name) < BYTES)
+        if (strstr(entry->d_name, part) &&
+            snprintf(paths[n], BYTES, "%s/%s", folder, entry->d_name) < BYTES)
             n++;
     closedir(directory);
     if (n)
@@ -86,7 +107,8 @@ static void append_folder(struct kiln_text *key, const char *folder, const char 
 
 void kiln_probe_key(struct kiln_text *key)
 {
-    kiln_text_append(key, "kiln %s abi %d uid %ld\n", KILN_VERSION, KILN_BACKEND_ABI, (long)geteuid());
+    kiln_text_append(key, "kiln %s abi %d uid %ld\n", KILN_VERSION, KILN_BACKEND_ABI,
+                     (long)geteuid());
     for (size_t i = 0; i < sizeof variables / sizeof *variables; i++) {
         const char *value = getenv(variables[i]);
         if (value)

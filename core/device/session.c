@@ -6,8 +6,9 @@
 #include "core/base/text.h"
 #include "core/device/session_state.h"
 
-enum kiln_status kiln_session_create(kiln_device *device, const struct kiln_session_options *options,
-                                     kiln_session **out, struct kiln_error *error)
+enum kiln_status kiln_session_create(kiln_device *device,
+                                     const struct kiln_session_options *options, kiln_session **out,
+                                     struct kiln_error *error)
 {
     *out = NULL;
     kiln_session *session = calloc(1, sizeof *session);
@@ -17,8 +18,10 @@ enum kiln_status kiln_session_create(kiln_device *device, const struct kiln_sess
     session->backend = kiln_device_backend(device);
     session->state = kiln_device_backend_state(device);
     session->options =
-        options ? *options : (struct kiln_session_options){.fuse = true, .tune = true, .tune_seconds = 30};
-    session->tuner = kiln_tuner_create(device, session->options.tune, session->options.tune_seconds);
+        options ? *options
+                : (struct kiln_session_options){.fuse = true, .tune = true, .tune_seconds = 30};
+    session->tuner =
+        kiln_tuner_create(device, session->options.tune, session->options.tune_seconds);
     if (!session->tuner) {
         kiln_session_destroy(&session);
         return kiln_fail(error, KILN_MACHINE, "out of memory");
@@ -48,8 +51,8 @@ void kiln_session_destroy(kiln_session **out)
     *out = NULL;
 }
 
-enum kiln_status kiln_session_group(kiln_session *session, const char *prefix, struct kiln_update update,
-                                    struct kiln_error *error)
+enum kiln_status kiln_session_group(kiln_session *session, const char *prefix,
+                                    struct kiln_update update, struct kiln_error *error)
 {
     if (session->prepared)
         return kiln_fail(error, KILN_INPUT, "session: group %s comes after prepare", prefix);
@@ -83,8 +86,9 @@ struct kiln_plan_options kiln_session_plan_options(kiln_session *session, const 
     };
 }
 
-enum kiln_status kiln_session_states_for(kiln_session *session, enum kiln_layout layout, int n_graphs,
-                                         kiln_graph *const *graphs, kiln_states **out, struct kiln_error *error)
+enum kiln_status kiln_session_states_for(kiln_session *session, enum kiln_layout layout,
+                                         int n_graphs, kiln_graph *const *graphs, kiln_states **out,
+                                         struct kiln_error *error)
 {
     *out = NULL;
     kiln_states *states = kiln_states_create();
@@ -109,8 +113,8 @@ enum kiln_status kiln_session_states_for(kiln_session *session, enum kiln_layout
 }
 
 /* Lays the resident tensors out one after the other. */
-static enum kiln_status place_data(kiln_session *session, int n, const struct kiln_resident *resident,
-                                   struct kiln_error *error)
+static enum kiln_status place_data(kiln_session *session, int n,
+                                   const struct kiln_resident *resident, struct kiln_error *error)
 {
     session->data = calloc((size_t)n + 1, sizeof *session->data);
     session->data_bytes = calloc((size_t)n + 1, sizeof *session->data_bytes);
@@ -126,7 +130,8 @@ static enum kiln_status place_data(kiln_session *session, int n, const struct ki
         if (count < 0)
             return kiln_fail(error, KILN_INPUT, "data %s: too large", name);
         session->data_bytes[i] = count * (int64_t)kiln_dtype_bytes(resident[i].dtype);
-        offset += (session->data_bytes[i] + KILN_PLACE_ALIGNMENT - 1) / KILN_PLACE_ALIGNMENT * KILN_PLACE_ALIGNMENT;
+        offset += (session->data_bytes[i] + KILN_PLACE_ALIGNMENT - 1) / KILN_PLACE_ALIGNMENT *
+                  KILN_PLACE_ALIGNMENT;
     }
     session->region_bytes[KILN_REGION_DATA] = offset;
     return KILN_OK;
@@ -137,21 +142,23 @@ static enum kiln_status make_memory(kiln_session *session, const struct kiln_res
 {
     kiln_memory **data = &session->regions[KILN_REGION_DATA];
     session->region_bytes[KILN_REGION_STATE] = kiln_states_bytes(session->states);
-    enum kiln_status status = kiln_device_memory_create(session->device, session->region_bytes[KILN_REGION_STATE],
-                                                        "parameters and moments", &session->regions[KILN_REGION_STATE],
-                                                        error);
+    enum kiln_status status = kiln_device_memory_create(
+        session->device, session->region_bytes[KILN_REGION_STATE], "parameters and moments",
+        &session->regions[KILN_REGION_STATE], error);
     if (!status)
-        status = kiln_device_memory_create(session->device, session->region_bytes[KILN_REGION_DATA],
-                                           "training data ([data] device_memory keeps them off the device)", data,
-                                           error);
+        status = kiln_device_memory_create(
+            session->device, session->region_bytes[KILN_REGION_DATA],
+            "training data ([data] device_memory keeps them off the device)", data, error);
     for (int i = 0; i < session->n_data && !status; i++)
-        status = session->backend->write(session->state, *data, session->data[i].offset, resident[i].data,
-                                         session->data_bytes[i], error);
+        status = session->backend->write(session->state, *data, session->data[i].offset,
+                                         resident[i].data, session->data_bytes[i], error);
     return status;
 }
 
-enum kiln_status kiln_session_prepare(kiln_session *session, int n_graphs, kiln_graph *const *graphs, int n_resident,
-                                      const struct kiln_resident *resident, struct kiln_error *error)
+enum kiln_status kiln_session_prepare(kiln_session *session, int n_graphs,
+                                      kiln_graph *const *graphs, int n_resident,
+                                      const struct kiln_resident *resident,
+                                      struct kiln_error *error)
 {
     if (session->prepared || n_graphs < 1)
         return kiln_fail(error, KILN_INPUT, "session: prepare it once, with a graph");
@@ -159,7 +166,8 @@ enum kiln_status kiln_session_prepare(kiln_session *session, int n_graphs, kiln_
     if (!status)
         status = kiln_session_choose_layout(session, n_graphs, graphs, error);
     if (!status)
-        status = kiln_session_states_for(session, session->feature_layout, n_graphs, graphs, &session->states, error);
+        status = kiln_session_states_for(session, session->feature_layout, n_graphs, graphs,
+                                         &session->states, error);
     if (!status)
         status = make_memory(session, resident, error);
     kiln_tuner_save(session->tuner);

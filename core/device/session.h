@@ -23,9 +23,9 @@ struct kiln_session_options {
     bool tune;           /* time candidates and layouts; false: first choices */
     double tune_seconds; /* budget of one session */
     /* For tests. */
-    bool poison;   /* memory that holds no live value is NaN (all bits set) */
-    bool no_reuse; /* no two values of a plan share memory */
-    int candidate; /* without tune: take the candidate of this number, or the last */
+    bool poison;       /* memory that holds no live value is NaN (all bits set) */
+    bool no_reuse;     /* no two values of a plan share memory */
+    int candidate;     /* without tune: take the candidate of this number, or the last */
     bool force_layout; /* feature maps are stored in layout */
     enum kiln_layout layout;
 };
@@ -88,8 +88,16 @@ enum kiln_status kiln_executable_run(kiln_executable *, struct kiln_error *);
 /* Waits and copies an output to dense row-major host memory. */
 enum kiln_status kiln_executable_read(kiln_executable *, const char *output, void *data,
                                       int64_t bytes, struct kiln_error *);
-/* With compile option keep: the value of a materialised node. */
+/* Comparisons. Enqueues some steps of an execution: first .. first + count - 1. */
+enum kiln_status kiln_executable_run_steps(kiln_executable *, int first, int count,
+                                           struct kiln_error *);
+/* With compile option keep: the value of a materialised node, dense, in the
+ * dtype of its place. */
 enum kiln_status kiln_executable_read_value(kiln_executable *, int value, void *data, int64_t bytes,
                                             struct kiln_error *);
+
+/* Puts another value in its place. */
+enum kiln_status kiln_executable_write_value(kiln_executable *, int value, const void *data,
+                                             int64_t bytes, struct kiln_error *);
 
 #endif

@@ -19,7 +19,7 @@ struct kiln_session {
     struct kiln_session_group {
         char *prefix;
         struct kiln_update update;
-    } *groups; /* kept to build trial state tables while choosing a layout */
+    } * groups; /* kept to build trial state tables while choosing a layout */
     bool prepared;
     enum kiln_layout feature_layout;
 
@@ -53,16 +53,18 @@ struct kiln_executable {
     struct kiln_input_name {
         char *name;
         int64_t bytes;
-    } *names;
+    } * names;
 };
 
 /* The options of a plan in this session. */
-struct kiln_plan_options kiln_session_plan_options(kiln_session *, const kiln_states *, enum kiln_layout);
+struct kiln_plan_options kiln_session_plan_options(kiln_session *, const kiln_states *,
+                                                   enum kiln_layout);
 
 /* A state table of the session's groups and the graphs' states, storage
  * layouts chosen for the feature layout, frozen. */
-enum kiln_status kiln_session_states_for(kiln_session *, enum kiln_layout, int n_graphs, kiln_graph *const *graphs,
-                                         kiln_states **, struct kiln_error *);
+enum kiln_status kiln_session_states_for(kiln_session *, enum kiln_layout, int n_graphs,
+                                         kiln_graph *const *graphs, kiln_states **,
+                                         struct kiln_error *);
 
 /* The feature layout for graph: the fastest measured, or the device's first. */
 enum kiln_status kiln_session_choose_layout(kiln_session *, int n_graphs, kiln_graph *const *graphs,

@@ -7,7 +7,8 @@
 #include "core/api/rng.h"
 #include "core/device/session_state.h"
 
-static const char *const part_names[KILN_STATE_PARTS] = {"value", "first moment", "second moment", "EMA"};
+static const char *const part_names[KILN_STATE_PARTS] = {"value", "first moment", "second moment",
+                                                         "EMA"};
 
 /* A part of a state in device memory. */
 struct part {
@@ -15,8 +16,8 @@ struct part {
     int64_t offset, count; /* bytes in the region, elements */
 };
 
-static enum kiln_status locate(kiln_session *session, int state, enum kiln_state_part part, struct part *found,
-                               struct kiln_error *error)
+static enum kiln_status locate(kiln_session *session, int state, enum kiln_state_part part,
+                               struct part *found, struct kiln_error *error)
 {
     *found = (struct part){0};
     if (!session->prepared || state < 0 || state >= kiln_states_count(session->states))
@@ -25,12 +26,13 @@ static enum kiln_status locate(kiln_session *session, int state, enum kiln_state
     found->offset = kiln_states_offset(session->states, state, part);
     found->count = kiln_shape_count(&found->slot->state.shape);
     if (found->offset < 0)
-        return kiln_fail(error, KILN_INPUT, "state %s: its %s is not kept", found->slot->state.name, part_names[part]);
+        return kiln_fail(error, KILN_INPUT, "state %s: its %s is not kept", found->slot->state.name,
+                         part_names[part]);
     return KILN_OK;
 }
 
-enum kiln_status kiln_session_state_get(kiln_session *session, int state, enum kiln_state_part part, void *out,
-                                        struct kiln_error *error)
+enum kiln_status kiln_session_state_get(kiln_session *session, int state, enum kiln_state_part part,
+                                        void *out, struct kiln_error *error)
 {
     struct part at;
     enum kiln_status status = locate(session, state, part, &at, error);
@@ -49,8 +51,8 @@ enum kiln_status kiln_session_state_get(kiln_session *session, int state, enum k
     return status;
 }
 
-enum kiln_status kiln_session_state_set(kiln_session *session, int state, enum kiln_state_part part, const void *in,
-                                        struct kiln_error *error)
+enum kiln_status kiln_session_state_set(kiln_session *session, int state, enum kiln_state_part part,
+                                        const void *in, struct kiln_error *error)
 {
     struct part at;
     enum kiln_status status = locate(session, state, part, &at, error);
@@ -63,13 +65,15 @@ enum kiln_status kiln_session_state_set(kiln_session *session, int state, enum k
     if (!stored)
         return kiln_fail(error, KILN_MACHINE, "out of memory");
     kiln_layout_pack(at.slot->layout, &at.slot->state.shape, 4, in, stored);
-    status = session->backend->write(session->state, memory, at.offset, stored, at.count * 4, error);
+    status =
+        session->backend->write(session->state, memory, at.offset, stored, at.count * 4, error);
     free(stored);
     return status;
 }
 
 /* Four floats of block number block of the state's own stream. */
-static void draw(const struct kiln_init *init, uint64_t seed, uint64_t name_hash, uint32_t block, float out[4])
+static void draw(const struct kiln_init *init, uint64_t seed, uint64_t name_hash, uint32_t block,
+                 float out[4])
 {
     const uint32_t counter[4] = {block, 0, (uint32_t)name_hash, (uint32_t)(name_hash >> 32)};
     const uint32_t key[2] = {(uint32_t)seed, (uint32_t)(seed >> 32)};
@@ -109,7 +113,8 @@ static void fill(const struct kiln_state *state, uint64_t seed, int64_t count, v
     }
 }
 
-enum kiln_status kiln_session_initialise(kiln_session *session, uint64_t seed, struct kiln_error *error)
+enum kiln_status kiln_session_initialise(kiln_session *session, uint64_t seed,
+                                         struct kiln_error *error)
 {
     enum kiln_status status = KILN_OK;
     for (int i = 0; session->prepared && i < kiln_states_count(session->states) && !status; i++) {
@@ -120,7 +125,8 @@ enum kiln_status kiln_session_initialise(kiln_session *session, uint64_t seed, s
             return kiln_fail(error, KILN_MACHINE, "out of memory");
         for (int part = KILN_STATE_MOMENT1; part <= KILN_STATE_MOMENT2 && !status; part++)
             if (kiln_states_offset(session->states, i, (enum kiln_state_part)part) >= 0)
-                status = kiln_session_state_set(session, i, (enum kiln_state_part)part, data, error);
+                status =
+                    kiln_session_state_set(session, i, (enum kiln_state_part)part, data, error);
         fill(&slot->state, seed, count, data);
         if (!status)
             status = kiln_session_state_set(session, i, KILN_STATE_VALUE, data, error);

@@ -12,8 +12,9 @@ static void append_numbers(struct kiln_text *key, const char *name, int n, const
         kiln_text_append(key, "%s%lld", i ? "," : "", (long long)numbers[i]);
 }
 
-#define NUMBERS(key, name, ...)                                                                                        \
-    append_numbers(key, name, (int)(sizeof((int64_t[]){__VA_ARGS__}) / sizeof(int64_t)), (const int64_t[]){__VA_ARGS__})
+#define NUMBERS(key, name, ...)                                                                    \
+    append_numbers(key, name, (int)(sizeof((int64_t[]){__VA_ARGS__}) / sizeof(int64_t)),           \
+                   (const int64_t[]){__VA_ARGS__})
 
 static void conv_key(const struct kiln_step *step, struct kiln_text *key)
 {
@@ -50,11 +51,13 @@ static uint64_t loop_hash(const struct kiln_loop *loop)
     for (int i = 0; i < loop->n_accesses; i++) {
         const struct kiln_access *access = &loop->accesses[i];
         const int64_t kind[2] = {access->place.dtype, access->store};
-        hash = mix(mix(hash, access->stride, (size_t)loop->n_dims * sizeof *access->stride), kind, sizeof kind);
+        hash = mix(mix(hash, access->stride, (size_t)loop->n_dims * sizeof *access->stride), kind,
+                   sizeof kind);
     }
     for (int i = 0; i < loop->n_instructions; i++) {
         const struct kiln_instruction *in = &loop->instructions[i];
-        const int64_t fields[] = {in->op, in->section, in->integer, in->a, in->b, in->c, in->access};
+        const int64_t fields[] = {in->op, in->section, in->integer, in->a,
+                                  in->b,  in->c,       in->access};
         hash = mix(hash, fields, sizeof fields);
     }
     return hash;
@@ -71,10 +74,16 @@ static uint64_t other_hash(const struct kiln_step *step)
     case KILN_STEP_WINDOW_ARGMAX:
     case KILN_STEP_WINDOW_GATHER:
     case KILN_STEP_WINDOW_SCATTER:
-        return mix(mix(0, w, offsetof(struct kiln_step_window, window)), &w->window, sizeof w->window);
+        return mix(mix(0, w, offsetof(struct kiln_step_window, window)), &w->window,
+                   sizeof w->window);
     case KILN_STEP_RESAMPLE: {
-        const int64_t sizes[] = {r->outer, r->inner, r->vertical.n_rows, r->vertical.n_columns, r->horizontal.n_rows,
-                                 r->horizontal.n_columns, r->vertical.row[r->vertical.n_rows],
+        const int64_t sizes[] = {r->outer,
+                                 r->inner,
+                                 r->vertical.n_rows,
+                                 r->vertical.n_columns,
+                                 r->horizontal.n_rows,
+                                 r->horizontal.n_columns,
+                                 r->vertical.row[r->vertical.n_rows],
                                  r->horizontal.row[r->horizontal.n_rows]};
         return mix(0, sizes, sizeof sizes);
     }
@@ -85,17 +94,21 @@ static uint64_t other_hash(const struct kiln_step *step)
         return mix(0, sizes, sizeof sizes);
     }
     case KILN_STEP_RNG: {
-        const int64_t sizes[] = {step->as.rng.rng.kind, step->as.rng.samples, step->as.rng.per_sample};
+        const int64_t sizes[] = {step->as.rng.rng.kind, step->as.rng.samples,
+                                 step->as.rng.per_sample};
         return mix(0, sizes, sizeof sizes);
     }
     case KILN_STEP_ATTENTION:
     case KILN_STEP_ATTENTION_GRAD: {
         const int64_t sizes[] = {a->batch, a->n_q, a->n_k, a->width, a->v_width};
-        hash = mix(mix(mix(0, sizes, sizeof sizes), a->q_stride, sizeof a->q_stride), a->k_stride, sizeof a->k_stride);
-        return mix(mix(hash, a->v_stride, sizeof a->v_stride), a->d_out_stride, sizeof a->d_out_stride);
+        hash = mix(mix(mix(0, sizes, sizeof sizes), a->q_stride, sizeof a->q_stride), a->k_stride,
+                   sizeof a->k_stride);
+        return mix(mix(hash, a->v_stride, sizeof a->v_stride), a->d_out_stride,
+                   sizeof a->d_out_stride);
     }
     case KILN_STEP_UPDATE: {
-        const int64_t sizes[] = {step->as.update.update.kind, step->as.update.update.ema, step->as.update.count};
+        const int64_t sizes[] = {step->as.update.update.kind, step->as.update.update.ema,
+                                 step->as.update.count};
         return mix(0, sizes, sizeof sizes);
     }
     default:

@@ -33,10 +33,10 @@ kiln_tuner *kiln_tuner_create(kiln_device *device, bool enabled, double seconds)
     const struct kiln_caps *caps = kiln_device_caps(device);
     const struct kiln_backend *backend = kiln_device_backend(device);
     const char *libraries = backend->libraries(kiln_device_backend_state(device));
-    kiln_text_append(&tuner->description, "%s; %s; %s; %s; %s; %d units; %d threads; %s; kiln %s", backend->name,
-                     kiln_device_is_reference(device) ? "reference" : "full", caps->name, caps->driver,
-                     caps->platform, caps->compute_units, kiln_device_threads(device), libraries ? libraries : "",
-                     KILN_VERSION);
+    kiln_text_append(&tuner->description, "%s; %s; %s; %s; %s; %d units; %d threads; %s; kiln %s",
+                     backend->name, kiln_device_is_reference(device) ? "reference" : "full",
+                     caps->name, caps->driver, caps->platform, caps->compute_units,
+                     kiln_device_threads(device), libraries ? libraries : "", KILN_VERSION);
     if (tuner->description.failed) {
         kiln_tuner_destroy(&tuner);
         return NULL;
@@ -71,15 +71,17 @@ void kiln_tuner_destroy(kiln_tuner **tuner)
     *tuner = NULL;
 }
 
-int kiln_tuner_candidates(void *user, const struct kiln_step *step, struct kiln_candidate candidates[KILN_MAX_CANDIDATES])
+int kiln_tuner_candidates(void *user, const struct kiln_step *step,
+                          struct kiln_candidate candidates[KILN_MAX_CANDIDATES])
 {
     kiln_tuner *tuner = user;
-    return kiln_device_backend(tuner->device)->candidates(kiln_device_backend_state(tuner->device), step, candidates);
+    return kiln_device_backend(tuner->device)
+        ->candidates(kiln_device_backend_state(tuner->device), step, candidates);
 }
 
 /* "winograd OIhw16i16o": what a choice is called in the file. */
-static void candidate_name(const struct kiln_step *step, const struct kiln_candidate *candidate, char *name,
-                           size_t size)
+static void candidate_name(const struct kiln_step *step, const struct kiln_candidate *candidate,
+                           char *name, size_t size)
 {
     bool conv = step->kind == KILN_STEP_CONV || step->kind == KILN_STEP_CONV_INPUT_GRAD ||
                 step->kind == KILN_STEP_CONV_WEIGHT_GRAD;
@@ -88,8 +90,8 @@ static void candidate_name(const struct kiln_step *step, const struct kiln_candi
 }
 
 /* Index of the candidate of that name, -1 if the backend has none now. */
-static int find_candidate(const struct kiln_step *step, int n, const struct kiln_candidate *candidates,
-                          const char *wanted)
+static int find_candidate(const struct kiln_step *step, int n,
+                          const struct kiln_candidate *candidates, const char *wanted)
 {
     char name[96];
     for (int i = 0; i < n; i++) {
@@ -115,26 +117,27 @@ static void choice_key(const struct kiln_step *step, int n, const struct kiln_ca
     kiln_text_append(key, " of %08llx", (unsigned long long)(hash & 0xffffffffu));
 }
 
-static int measure(kiln_tuner *tuner, const struct kiln_step *step, int n, const struct kiln_candidate *candidates,
-                   const char *key)
+static int measure(kiln_tuner *tuner, const struct kiln_step *step, int n,
+                   const struct kiln_candidate *candidates, const char *key)
 {
     struct kiln_measured measured[KILN_MAX_CANDIDATES];
     double spent;
-    int chosen = kiln_measure_step(tuner->device, step, n, candidates, tuner->left, measured, &spent);
+    int chosen =
+        kiln_measure_step(tuner->device, step, n, candidates, tuner->left, measured, &spent);
     tuner->left -= spent;
     if (chosen < 0)
         return 0;
     char name[96];
     candidate_name(step, &candidates[chosen], name, sizeof name);
     kiln_tuner_put(tuner, key, name, measured[chosen].seconds);
-    kiln_log_line(KILN_LOG_DEBUG, "tune: %s: %s, %.3g ms, first choice %.3g ms", key, name, 1e3 * measured[chosen].seconds,
-             1e3 * measured[0].seconds);
+    kiln_log_line(KILN_LOG_DEBUG, "tune: %s: %s, %.3g ms, first choice %.3g ms", key, name,
+                  1e3 * measured[chosen].seconds, 1e3 * measured[0].seconds);
     return chosen;
 }
 
 /* The choice of this session, of an earlier one, or a new one. */
-static int choose(kiln_tuner *tuner, const struct kiln_step *step, int n, const struct kiln_candidate *candidates,
-                  const char *key)
+static int choose(kiln_tuner *tuner, const struct kiln_step *step, int n,
+                  const struct kiln_candidate *candidates, const char *key)
 {
     if (!tuner->enabled)
         return tuner->fixed < n ? tuner->fixed : n - 1;
@@ -146,7 +149,8 @@ static int choose(kiln_tuner *tuner, const struct kiln_step *step, int n, const 
     return chosen < 0 ? 0 : chosen;
 }
 
-int kiln_tuner_choose(void *user, const struct kiln_step *step, int n, const struct kiln_candidate *candidates)
+int kiln_tuner_choose(void *user, const struct kiln_step *step, int n,
+                      const struct kiln_candidate *candidates)
 {
     kiln_tuner *tuner = user;
     if (n < 2)

@@ -24,7 +24,8 @@ void kiln_tuner_save(kiln_tuner *);
 void kiln_tuner_destroy(kiln_tuner **);
 
 /* For struct kiln_plan_options, with the tuner as user. */
-int kiln_tuner_candidates(void *tuner, const struct kiln_step *, struct kiln_candidate[KILN_MAX_CANDIDATES]);
+int kiln_tuner_candidates(void *tuner, const struct kiln_step *,
+                          struct kiln_candidate[KILN_MAX_CANDIDATES]);
 int kiln_tuner_choose(void *tuner, const struct kiln_step *, int n, const struct kiln_candidate *);
 
 /* Any named choice that was measured elsewhere: the value kept under key, or

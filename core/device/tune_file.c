@@ -34,7 +34,8 @@ const struct kiln_tune_entry *kiln_tune_find(const struct kiln_tune_table *table
     return at < table->n && strcmp(table->entries[at].key, key) == 0 ? &table->entries[at] : NULL;
 }
 
-void kiln_tune_set(struct kiln_tune_table *table, const char *key, const char *value, double seconds)
+void kiln_tune_set(struct kiln_tune_table *table, const char *key, const char *value,
+                   double seconds)
 {
     size_t at = lower_bound(table, key);
     bool there = at < table->n && strcmp(table->entries[at].key, key) == 0;
@@ -78,14 +79,16 @@ void kiln_tune_read(struct kiln_tune_table *table, const char *file, const char 
     free(data);
     const char *device = json_string_value(json_object_get(root, "device"));
     json_t *choices = json_object_get(root, "choices");
-    if (json_integer_value(json_object_get(root, "format")) == FORMAT && device && strcmp(device, description) == 0) {
+    if (json_integer_value(json_object_get(root, "format")) == FORMAT && device &&
+        strcmp(device, description) == 0) {
         const char *key;
         json_t *pair;
         json_object_foreach(choices, key, pair)
         {
             const char *value = json_string_value(json_array_get(pair, 0));
             double seconds = json_number_value(json_array_get(pair, 1));
-            if (value && strlen(value) < LIMIT_TEXT && strlen(key) < LIMIT_TEXT && !kiln_tune_find(table, key))
+            if (value && strlen(value) < LIMIT_TEXT && strlen(key) < LIMIT_TEXT &&
+                !kiln_tune_find(table, key))
                 kiln_tune_set(table, key, value, isfinite(seconds) ? seconds : 0);
         }
     }
@@ -97,10 +100,13 @@ bool kiln_tune_write(struct kiln_tune_table *table, const char *file, const char
     kiln_tune_read(table, file, description);
     json_t *choices = json_object();
     for (size_t i = 0; i < table->n; i++)
-        json_object_set_new(choices, table->entries[i].key,
-                            json_pack("[s, f]", table->entries[i].value, table->entries[i].seconds));
-    json_t *root = json_pack("{s:i, s:s, s:o}", "format", FORMAT, "device", description, "choices", choices);
-    char *text = root ? json_dumps(root, JSON_INDENT(1) | JSON_REAL_PRECISION(4) | JSON_SORT_KEYS) : NULL;
+        json_object_set_new(
+            choices, table->entries[i].key,
+            json_pack("[s, f]", table->entries[i].value, table->entries[i].seconds));
+    json_t *root =
+        json_pack("{s:i, s:s, s:o}", "format", FORMAT, "device", description, "choices", choices);
+    char *text =
+        root ? json_dumps(root, JSON_INDENT(1) | JSON_REAL_PRECISION(4) | JSON_SORT_KEYS) : NULL;
     bool written = text && kiln_cache_write(file, text, strlen(text));
     free(text);
     json_decref(root);

@@ -19,7 +19,8 @@ struct attempt {
     double seconds; /* of an execution */
 };
 
-static enum kiln_status hash_plan(const struct kiln_plan *plan, uint64_t *hash, struct kiln_error *error)
+static enum kiln_status hash_plan(const struct kiln_plan *plan, uint64_t *hash,
+                                  struct kiln_error *error)
 {
     char *text = NULL;
     size_t size = 0;
@@ -33,14 +34,16 @@ static enum kiln_status hash_plan(const struct kiln_plan *plan, uint64_t *hash, 
     return failed ? kiln_fail(error, KILN_MACHINE, "out of memory") : KILN_OK;
 }
 
-static enum kiln_status plan_attempt(kiln_session *session, int n_graphs, kiln_graph *const *graphs, bool measured,
-                                     struct attempt *attempt, struct kiln_error *error)
+static enum kiln_status plan_attempt(kiln_session *session, int n_graphs, kiln_graph *const *graphs,
+                                     bool measured, struct attempt *attempt,
+                                     struct kiln_error *error)
 {
-    enum kiln_status status =
-        kiln_session_states_for(session, attempt->layout, n_graphs, graphs, &attempt->states, error);
+    enum kiln_status status = kiln_session_states_for(session, attempt->layout, n_graphs, graphs,
+                                                      &attempt->states, error);
     if (status)
         return status;
-    struct kiln_plan_options options = kiln_session_plan_options(session, attempt->states, attempt->layout);
+    struct kiln_plan_options options =
+        kiln_session_plan_options(session, attempt->states, attempt->layout);
     if (!measured)
         options.choose = NULL;
     status = kiln_plan_create(graphs[0], &options, &attempt->plan, error);
@@ -61,7 +64,8 @@ static double time_exec(kiln_session *session, kiln_exec *exec, int n_steps, dou
     double best = -1, second = -1;
     for (int run = 0; run < MOST; run++) {
         double start = kiln_seconds();
-        if (backend->exec_run(session->state, exec, 0, n_steps, NULL) || backend->finish(session->state, NULL))
+        if (backend->exec_run(session->state, exec, 0, n_steps, NULL) ||
+            backend->finish(session->state, NULL))
             return -1;
         double seconds = kiln_seconds() - start;
         if (run == 0 && start + seconds < deadline)
@@ -85,8 +89,8 @@ static void measure_attempt(kiln_session *session, struct attempt *attempt, doub
     kiln_exec *exec = NULL;
     enum kiln_status status = kiln_steps_validate(steps, NULL);
     for (int r = 0; r < KILN_REGION_COUNT && !status; r++)
-        status = kiln_device_memory_create(session->device, steps->region_bytes[r], "layout on trial", &regions[r],
-                                           NULL);
+        status = kiln_device_memory_create(session->device, steps->region_bytes[r],
+                                           "layout on trial", &regions[r], NULL);
     if (!status)
         status = session->backend->exec_create(session->state, steps, regions, &exec, NULL);
     attempt->seconds = status ? -1 : time_exec(session, exec, steps->n, deadline);
@@ -106,8 +110,9 @@ static int find_layout(const struct kiln_caps *caps, const char *name)
 }
 
 /* Times the plan in each layout that makes another plan than those before. */
-static enum kiln_status measure_layouts(kiln_session *session, int n_graphs, kiln_graph *const *graphs,
-                                        double *seconds, struct kiln_error *error)
+static enum kiln_status measure_layouts(kiln_session *session, int n_graphs,
+                                        kiln_graph *const *graphs, double *seconds,
+                                        struct kiln_error *error)
 {
     const struct kiln_caps *caps = kiln_device_caps(session->device);
     uint64_t seen[4];
@@ -129,7 +134,8 @@ static enum kiln_status measure_layouts(kiln_session *session, int n_graphs, kil
         kiln_tuner_spend(session->tuner, kiln_seconds() - start);
         if (!status && !known && attempt.seconds > 0) {
             kiln_log_line(KILN_LOG_DEBUG, "tune: feature maps in %s: %.3g ms, %d reorders",
-                     kiln_layout_name(attempt.layout), 1e3 * attempt.seconds, attempt.plan->n_reorders);
+                          kiln_layout_name(attempt.layout), 1e3 * attempt.seconds,
+                          attempt.plan->n_reorders);
             if (*seconds < 0 || attempt.seconds < *seconds) {
                 *seconds = attempt.seconds;
                 session->feature_layout = attempt.layout;
@@ -140,11 +146,12 @@ static enum kiln_status measure_layouts(kiln_session *session, int n_graphs, kil
     return status;
 }
 
-enum kiln_status kiln_session_choose_layout(kiln_session *session, int n_graphs, kiln_graph *const *graphs,
-                                            struct kiln_error *error)
+enum kiln_status kiln_session_choose_layout(kiln_session *session, int n_graphs,
+                                            kiln_graph *const *graphs, struct kiln_error *error)
 {
     const struct kiln_caps *caps = kiln_device_caps(session->device);
-    session->feature_layout = caps->n_feature_layouts ? caps->feature_layouts[0] : KILN_LAYOUT_DENSE;
+    session->feature_layout =
+        caps->n_feature_layouts ? caps->feature_layouts[0] : KILN_LAYOUT_DENSE;
     if (session->options.force_layout)
         session->feature_layout = session->options.layout;
     else if (!session->options.fuse) /* unfused plans store all in the dense layout */

@@ -21,7 +21,8 @@ static bool overlap(const struct kiln_operand *a, const struct kiln_operand *b)
 {
     if (a->place->region != b->place->region)
         return false;
-    int64_t a_size = (int64_t)kiln_dtype_bytes(a->place->dtype), b_size = (int64_t)kiln_dtype_bytes(b->place->dtype);
+    int64_t a_size = (int64_t)kiln_dtype_bytes(a->place->dtype),
+            b_size = (int64_t)kiln_dtype_bytes(b->place->dtype);
     return a->place->offset + a->low * a_size < b->place->offset + b->high * b_size &&
            b->place->offset + b->low * b_size < a->place->offset + a->high * a_size;
 }
@@ -44,8 +45,9 @@ static bool has_dtype(enum kiln_dtype dtype, int n, const struct kiln_place *con
     return true;
 }
 
-#define ALL_F32(...)                                                                                                   \
-    has_dtype(KILN_F32, (int)(sizeof((const struct kiln_place *[]){__VA_ARGS__}) / sizeof(void *)),                    \
+#define ALL_F32(...)                                                                               \
+    has_dtype(KILN_F32,                                                                            \
+              (int)(sizeof((const struct kiln_place *[]){__VA_ARGS__}) / sizeof(void *)),          \
               (const struct kiln_place *[]){__VA_ARGS__})
 
 /* Strides of a matrix: batch >= 0; rows or columns contiguous. */
@@ -71,8 +73,8 @@ static const char *matmul_fault(const struct kiln_step_matmul *m)
 }
 
 /* True if a window of size taps fits out times along an axis. */
-static bool axis_fits(int64_t in, int64_t out, int64_t taps, int64_t stride, int64_t dilation, int64_t before,
-                      int64_t after)
+static bool axis_fits(int64_t in, int64_t out, int64_t taps, int64_t stride, int64_t dilation,
+                      int64_t before, int64_t after)
 {
     if (stride < 1 || dilation < 1 || before < 0 || after < 0 || taps < 1)
         return false;
@@ -88,7 +90,8 @@ static const char *conv_fault(const struct kiln_step_conv *conv)
     struct kiln_shape y = KILN_SHAPE(conv->n, conv->o, conv->oh, conv->ow);
     if (!ALL_F32(&conv->x, &conv->weight, &conv->y))
         return "a convolution's operand is not f32";
-    if (!axis_fits(conv->h, conv->oh, conv->kh, g->stride[0], g->dilation[0], g->pad[0], g->pad[1]) ||
+    if (!axis_fits(conv->h, conv->oh, conv->kh, g->stride[0], g->dilation[0], g->pad[0],
+                   g->pad[1]) ||
         !axis_fits(conv->w, conv->ow, conv->kw, g->stride[1], g->dilation[1], g->pad[2], g->pad[3]))
         return "a convolution's sizes do not agree";
     if (!kiln_layout_fits(conv->x_layout, &x) || !kiln_layout_fits(conv->weight_layout, &weight) ||
@@ -131,8 +134,9 @@ static const char *resample_fault(const struct kiln_step_resample *step)
 {
     if (!ALL_F32(&step->x, &step->y))
         return "a resampling's operand is not f32";
-    return sparse_is_sound(&step->vertical) && sparse_is_sound(&step->horizontal) ? NULL
-                                                                                   : "a resampling matrix is unsound";
+    return sparse_is_sound(&step->vertical) && sparse_is_sound(&step->horizontal)
+               ? NULL
+               : "a resampling matrix is unsound";
 }
 
 static const char *rows_fault(enum kiln_step_kind kind, const struct kiln_step_rows *step)
@@ -166,7 +170,8 @@ static const char *rng_fault(const struct kiln_step_rng *step)
     return integer && step->rng.bound < 1 ? "a random integer has no bound" : NULL;
 }
 
-static const char *kind_fault(const struct kiln_step *step, int n, const struct kiln_operand *operands)
+static const char *kind_fault(const struct kiln_step *step, int n,
+                              const struct kiln_operand *operands)
 {
     const char *fault = NULL;
     switch (step->kind) {
@@ -220,7 +225,8 @@ static const char *step_fault(const struct kiln_step *step, const struct kiln_st
         return "a size is out of range";
     const char *fault = NULL;
     for (int i = 0; i < n && !fault; i++)
-        fault = place_fault(operands[i].place, operands[i].low, operands[i].high, step->kind == KILN_STEP_LOOP, steps);
+        fault = place_fault(operands[i].place, operands[i].low, operands[i].high,
+                            step->kind == KILN_STEP_LOOP, steps);
     if (!fault && step->scratch_bytes < 0)
         fault = "its scratch has a negative size";
     if (!fault && step->scratch_bytes) {
@@ -237,9 +243,10 @@ enum kiln_status kiln_steps_validate(const struct kiln_steps *steps, struct kiln
         const struct kiln_step *step = &steps->steps[i];
         const char *fault = step_fault(step, steps);
         if (fault)
-            return kiln_fail(error, KILN_INPUT, "plan: step %d (%s %s): %s", i,
-                             (unsigned)step->kind < KILN_STEP_KIND_COUNT ? kiln_step_kind_name(step->kind) : "?",
-                             step->label ? step->label : "?", fault);
+            return kiln_fail(
+                error, KILN_INPUT, "plan: step %d (%s %s): %s", i,
+                (unsigned)step->kind < KILN_STEP_KIND_COUNT ? kiln_step_kind_name(step->kind) : "?",
+                step->label ? step->label : "?", fault);
     }
     return KILN_OK;
 }

@@ -89,7 +89,8 @@ static int by_stride(const void *a, const void *b)
 
 /* True if distinct indices of the dimensions that the store runs over give
  * distinct elements: each stride is larger than all below it can reach. */
-static bool store_is_injective(const struct kiln_loop *loop, const struct kiln_access *access, bool per_element)
+static bool store_is_injective(const struct kiln_loop *loop, const struct kiln_access *access,
+                               bool per_element)
 {
     struct kiln_digit digits[KILN_LOOP_MAX_DIMS];
     int n = 0;
