@@ -103,6 +103,9 @@ enum kiln_status kiln_cli_config(const struct kiln_cli *, const char *path, cons
 void kiln_cli_message(const char *format, ...) KILN_PRINTF(1, 2);
 /* True if stderr is a terminal that takes colours and NO_COLOR is not set. */
 bool kiln_cli_colour(void);
+/* Appends text broken between words into lines of at most 80 columns, each
+ * after indent blanks and with a newline. A newline in text breaks the line. */
+void kiln_cli_wrap(struct kiln_text *, const char *text, int indent);
 /* Prints the text and a newline on stdout and empties it; a text that failed is
  * out of memory. A reader that went away (EPIPE) is not a failure. */
 enum kiln_status kiln_cli_print(struct kiln_text *, struct kiln_error *);

@@ -26,9 +26,7 @@ static const char *const statuses[][2] = {
 
 enum { COLUMNS = 80 };
 
-/* Appends text broken between words, each line after indent blanks. "\n" is a
- * line break. */
-static void wrap(struct kiln_text *out, const char *text, int indent)
+void kiln_cli_wrap(struct kiln_text *out, const char *text, int indent)
 {
     int column = 0;
     while (*text) {
@@ -72,7 +70,7 @@ void kiln_cli_command_help(const struct kiln_command *command, struct kiln_text 
     kiln_text_append(out, "Usage: kiln %s%s%s [OPTION]...\n\n", command->name,
                      *command->arguments ? " " : "", command->arguments);
     if (command->description) {
-        wrap(out, command->description, 0);
+        kiln_cli_wrap(out, command->description, 0);
         kiln_text_append(out, "\n");
     }
     kiln_text_append(out, "Options:\n");
@@ -83,7 +81,7 @@ void kiln_cli_command_help(const struct kiln_command *command, struct kiln_text 
         kiln_text_append(out, "\nExamples:\n");
     for (int i = 0; command->examples && command->examples[i]; i += 2) {
         kiln_text_append(out, "  %s\n", command->examples[i]);
-        wrap(out, command->examples[i + 1], 6);
+        kiln_cli_wrap(out, command->examples[i + 1], 6);
     }
 }
 
@@ -100,7 +98,7 @@ void kiln_cli_help(struct kiln_text *out)
     kiln_text_append(out, "\nEnvironment:\n");
     for (int i = 0; environment[i][0]; i++) {
         kiln_text_append(out, "  %s\n", environment[i][0]);
-        wrap(out, environment[i][1], 6);
+        kiln_cli_wrap(out, environment[i][1], 6);
     }
     kiln_text_append(out, "\nExit status:\n");
     for (int i = 0; statuses[i][0]; i++)

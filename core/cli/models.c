@@ -61,9 +61,9 @@ static void show_options(struct kiln_text *text, const struct kiln_schema *schem
         kiln_text_append(&left, "%s =%s%s", option->key, *option->value ? " " : "", option->value);
         snprintf(set, sizeof set, "%s", left.data ? left.data : "");
         kiln_text_finish(&left);
-        kiln_text_append(text, "  %-32s %s%s%s\n      %s\n", set,
-                         kiln_option_type_name(option->type), *range ? " " : "", range,
-                         option->help);
+        kiln_text_append(text, "  %-32s %s%s%s\n", set, kiln_option_type_name(option->type),
+                         *range ? " " : "", range);
+        kiln_cli_wrap(text, option->help, 6);
     }
 }
 
