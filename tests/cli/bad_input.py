@@ -78,7 +78,7 @@ expect("control characters", ["\033[31mred\n"],
 # --- the file -------------------------------------------------------------------
 expect("missing file", ["describe", "nowhere.ini"],
        "nowhere.ini: cannot open: No such file or directory")
-expect("directory without a run", ["describe", "."], re.compile(r"config\.ini"))
+expect("directory without a run", ["describe", "."], ".: no checkpoint.safetensors in this directory")
 expect("fifo", ["describe", "fifo"], "fifo: is a FIFO, expected a file",
        prepare=lambda folder: os.mkfifo(os.path.join(folder, "fifo")))
 expect("device", ["describe", "/dev/zero"], "/dev/zero: is a device, expected a file")
@@ -207,22 +207,22 @@ with tempfile.TemporaryDirectory() as folder:
             file.write(text if isinstance(text, bytes) else text.encode())
 
     save("bom.ini", b"\xef\xbb\xbf" + HEAD.replace("\n", "\r\n").encode() + b"[train]\r\nsteps = 7 ; c\r\n")
-    result = run(folder, ["describe", "bom.ini"])
+    result = run(folder, ["describe", "bom.ini", "--config-only"])
     check("BOM and CRLF", result.returncode == 0 and b"\nsteps = 7 " in result.stdout, result)
     save("again.ini", result.stdout)
-    again = run(folder, ["describe", "again.ini", "--json"])
+    again = run(folder, ["describe", "again.ini", "--config-only", "--json"])
     check("describe's text is a config", again.returncode == 0 and b'"steps": 7' in again.stdout,
           again)
-    result = run(folder, ["describe", "bom.ini"], env={"LC_ALL": "de_DE.UTF-8"})
+    result = run(folder, ["describe", "bom.ini", "--config-only"], env={"LC_ALL": "de_DE.UTF-8"})
     check("locale", b"learning_rate = 1e-3" in result.stdout, result)
 
     # closed descriptors, a full disk, a reader that goes away, odd terminals
     for close in ("0<&-", ">&-", "2>&-", "0<&- >&- 2>&-"):
-        status = subprocess.run(["/bin/sh", "-c", f'"$0" describe bom.ini {close}', KILN],
+        status = subprocess.run(["/bin/sh", "-c", f'"$0" describe bom.ini --config-only {close}', KILN],
                                 cwd=folder, env=dict(os.environ, KILN_PLUGIN_PATH=PLUGINS),
                                 stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL).returncode
         check(f"closed {close}", status == 0, status)
-    result = subprocess.run(["/bin/sh", "-c", '"$0" describe bom.ini >/dev/full', KILN], cwd=folder,
+    result = subprocess.run(["/bin/sh", "-c", '"$0" describe bom.ini --config-only >/dev/full', KILN], cwd=folder,
                             env=dict(os.environ, KILN_PLUGIN_PATH=PLUGINS), stderr=subprocess.PIPE)
     check("full disk", result.returncode == 1 and
           result.stderr == b"kiln: stdout: No space left on device\n", result)

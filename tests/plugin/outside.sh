@@ -68,7 +68,7 @@ log_every = 10
 device = cpu
 tune_seconds = 0
 EOF
-"$kiln" describe shapes.ini | grep -q '^latent_size = 8 .*; shapes.ini:4' ||
+"$kiln" describe shapes.ini --config-only | grep -q '^latent_size = 8 .*; shapes.ini:4' ||
     fail "kiln describe does not show the config"
 
 if "$kiln" train --help >/dev/null 2>&1; then
