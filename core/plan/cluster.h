@@ -53,6 +53,7 @@ struct cluster {
     int n_stores, n_pending, n_loads, height;
     int last_node;            /* largest node of a member */
     int mark;                 /* of the last search that came by */
+    struct cluster *into;     /* it was merged into that one; NULL = it stands */
 };
 
 int64_t cluster_count(const struct cluster *, const struct map *);
