@@ -74,8 +74,8 @@ int cl_conv_candidates(kiln_device_state *device, const struct kiln_step *step,
     const struct kiln_step_conv *s = &step->as.conv;
     int n = 0;
     if (device->cpu_like && !device->reference)
-        n += step->kind == KILN_STEP_CONV_WEIGHT_GRAD ? cl_conv_weight_candidate(step, candidates)
-                                                      : cl_conv_tile_candidate(step, candidates);
+        n += step->kind == KILN_STEP_CONV_WEIGHT_GRAD ? cl_conv_weight_candidate(device, step, candidates)
+                                                      : cl_conv_tile_candidate(device, step, candidates);
     if (s->x_layout == KILN_LAYOUT_DENSE && s->y_layout == KILN_LAYOUT_DENSE)
         candidates[n++] = (struct kiln_candidate){
             .algorithm = CL_CONV_PLAIN, .name = "plain", .weight_layout = KILN_LAYOUT_DENSE};

@@ -42,9 +42,14 @@ cl_mem cl_gather_table(struct cl_builder *, const struct cl_gather *, int64_t ba
 /* Whether sizes allow these kernels at all (groups, number of taps). */
 bool cl_conv_tiles(const struct kiln_step_conv *);
 
+/* Beyond a patch's pixels, since tiles read whole. */
+enum { CL_PATCH_SLACK_BYTES = 16 * 16 * 4 };
+/* Bytes that a patch may have: at most so many, and what local memory holds. */
+int64_t cl_patch_limit(const kiln_device_state *, int64_t most);
+
 /* The processor family's candidate for the step's layouts: their number, 0 or 1. */
-int cl_conv_tile_candidate(const struct kiln_step *, struct kiln_candidate *);
-int cl_conv_weight_candidate(const struct kiln_step *, struct kiln_candidate *);
+int cl_conv_tile_candidate(const kiln_device_state *, const struct kiln_step *, struct kiln_candidate *);
+int cl_conv_weight_candidate(const kiln_device_state *, const struct kiln_step *, struct kiln_candidate *);
 void cl_conv_tile_prepare(struct cl_builder *, const struct kiln_step *);
 void cl_conv_weight_prepare(struct cl_builder *, const struct kiln_step *);
 

@@ -152,3 +152,9 @@ bool cl_conv_tiles(const struct kiln_step_conv *s)
 {
     return s->conv.groups == 1 && s->kh <= CL_CONV_MAX_SIDE && s->kw <= CL_CONV_MAX_SIDE;
 }
+
+int64_t cl_patch_limit(const kiln_device_state *device, int64_t most)
+{
+    int64_t limit = device->caps.local_memory_bytes - CL_PATCH_SLACK_BYTES;
+    return limit < most ? limit : most;
+}

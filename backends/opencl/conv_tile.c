@@ -1,7 +1,7 @@
 /* Convolution and its input gradient by the tile kernels of processors. */
 #include "backends/opencl/conv.h"
 
-enum { BLOCK = 16, PATCH_BYTES = 256 << 10, SLACK_PIXELS = 16 };
+enum { BLOCK = 16, PATCH_BYTES = 256 << 10 };
 
 /* A step as gather: what is source and what target. */
 struct direction {
@@ -99,9 +99,10 @@ static double band_cost(const struct cl_gather *gather, int64_t rows, double til
     return cost;
 }
 
-static struct plan plan_of(const struct kiln_step_conv *s, const struct direction *d,
-                           const struct cl_gather *gather)
+static struct plan plan_of(const kiln_device_state *device, const struct kiln_step_conv *s,
+                           const struct direction *d, const struct cl_gather *gather)
 {
+    int64_t limit = cl_patch_limit(device, PATCH_BYTES);
     int64_t blocks = d->source_blocked ? d->source_channels / BLOCK : 1;
     int64_t targets = d->target_blocked ? d->target_channels / BLOCK : d->target_channels;
     int64_t taps = (int64_t)gather->vertical.n * gather->horizontal.n;
@@ -112,9 +113,9 @@ static struct plan plan_of(const struct kiln_step_conv *s, const struct directio
     double least = 0;
     for (int64_t rows = 1; rows <= gather->vertical.grid; rows++) {
         int64_t unit = unit_bytes(gather, d, rows);
-        if (unit > PATCH_BYTES)
+        if (unit > limit)
             break;
-        int64_t chunk = unit > 0 ? PATCH_BYTES / unit : blocks;
+        int64_t chunk = unit > 0 ? limit / unit : blocks;
         chunk = chunk > blocks ? blocks : chunk;
         double cost = band_cost(gather, rows, tile_cost, copy_cost);
         cost *= 1 + 0.02 * (double)(divide_up(blocks, chunk) - 1);
@@ -138,7 +139,7 @@ static void launch(struct cl_builder *builder, const struct kiln_step_conv *s, c
 {
     if (gather->vertical.grid == 0 || gather->horizontal.grid == 0)
         return;
-    struct plan plan = plan_of(s, d, gather);
+    struct plan plan = plan_of(builder->device, s, d, gather);
     struct weight_strides strides = strides_of(s, d);
     int64_t channels = d->source_blocked ? 1 : d->source_channels;
     int64_t blocks = d->source_channels / (d->source_blocked ? BLOCK : 1);
@@ -171,7 +172,7 @@ static void launch(struct cl_builder *builder, const struct kiln_step_conv *s, c
     cl_arg_int(builder, plan.group);
     cl_arg_int(builder, strides.target);
     cl_arg_int(builder, strides.source);
-    cl_arg_local(builder, (size_t)plan.patch_bytes + SLACK_PIXELS * BLOCK * 4);
+    cl_arg_local(builder, (size_t)plan.patch_bytes + CL_PATCH_SLACK_BYTES);
     cl_end_groups(builder, divide_up(targets, plan.group),
                   divide_up(gather->vertical.grid, plan.band_rows), s->n);
 }
@@ -195,7 +196,7 @@ void cl_conv_tile_prepare(struct cl_builder *builder, const struct kiln_step *st
     }
 }
 
-static bool fits(const struct kiln_step *step)
+static bool fits(const kiln_device_state *device, const struct kiln_step *step)
 {
     struct direction d = direction_of(step);
     if (!cl_conv_tiles(&step->as.conv) || (!d.source_blocked && !d.target_blocked))
@@ -203,15 +204,16 @@ static bool fits(const struct kiln_step *step)
     for (int phase = 0; phase < d.phases; phase++) {
         struct cl_gather gather;
         gather_of(step, &d, phase, &gather);
-        if (unit_bytes(&gather, &d, 1) > PATCH_BYTES)
+        if (unit_bytes(&gather, &d, 1) > cl_patch_limit(device, PATCH_BYTES))
             return false;
     }
     return true;
 }
 
-int cl_conv_tile_candidate(const struct kiln_step *step, struct kiln_candidate *candidate)
+int cl_conv_tile_candidate(const kiln_device_state *device, const struct kiln_step *step,
+                           struct kiln_candidate *candidate)
 {
-    if (!fits(step))
+    if (!fits(device, step))
         return 0;
     *candidate = (struct kiln_candidate){.algorithm = CL_CONV_TILE,
                                          .name = "tile",

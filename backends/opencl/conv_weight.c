@@ -1,7 +1,7 @@
 /* The weight gradient by the tile kernels of processors. */
 #include "backends/opencl/conv.h"
 
-enum { BLOCK = 16, PATCH_BYTES = 48 << 10, MOST_BYTES = 256 << 10, SLACK_PIXELS = 16 };
+enum { BLOCK = 16, PATCH_BYTES = 48 << 10, MOST_BYTES = 256 << 10 };
 
 static int64_t divide_up(int64_t a, int64_t b)
 {
@@ -44,7 +44,8 @@ static void set_layout(const struct kiln_step_conv *s, struct weight_plan *plan)
  * small; and enough work-items for many cores. Depends on sizes alone, since
  * the order of sums does.
  */
-static bool plan_weight(const struct kiln_step_conv *s, struct weight_plan *plan)
+static bool plan_weight(const kiln_device_state *device, const struct kiln_step_conv *s,
+                        struct weight_plan *plan)
 {
     enum { WORK_ITEMS = 64, GROUP_BLOCKS = 8 };
     *plan = (struct weight_plan){.x_blocked = s->x_layout == KILN_LAYOUT_NCHW16C,
@@ -59,11 +60,12 @@ static bool plan_weight(const struct kiln_step_conv *s, struct weight_plan *plan
     struct cl_gather gather;
     cl_gather_forward(s, &gather);
     int64_t map_bytes = plan->x_blocked ? BLOCK * 4 : s->c * 4;
-    if (cl_gather_pixels(&gather, 1) * map_bytes > MOST_BYTES)
+    int64_t limit = cl_patch_limit(device, PATCH_BYTES);
+    if (cl_gather_pixels(&gather, 1) * map_bytes > cl_patch_limit(device, MOST_BYTES))
         return false;
     plan->band_rows = 1;
     while (plan->band_rows < s->oh &&
-           cl_gather_pixels(&gather, plan->band_rows + 1) * map_bytes <= PATCH_BYTES)
+           cl_gather_pixels(&gather, plan->band_rows + 1) * map_bytes <= limit)
         plan->band_rows++;
     int64_t unit = cl_gather_pixels(&gather, plan->band_rows) * map_bytes;
 
@@ -76,16 +78,17 @@ static bool plan_weight(const struct kiln_step_conv *s, struct weight_plan *plan
     plan->parts = divide_up(s->n, plan->share);
     plan->together = 1;
     if (plan->band_rows == s->oh)
-        while (plan->together < plan->share && (plan->together + 1) * unit <= PATCH_BYTES)
+        while (plan->together < plan->share && (plan->together + 1) * unit <= limit)
             plan->together++;
     plan->patch_bytes = unit * plan->together;
     return true;
 }
 
-int cl_conv_weight_candidate(const struct kiln_step *step, struct kiln_candidate *candidate)
+int cl_conv_weight_candidate(const kiln_device_state *device, const struct kiln_step *step,
+                             struct kiln_candidate *candidate)
 {
     struct weight_plan plan;
-    if (!plan_weight(&step->as.conv, &plan))
+    if (!plan_weight(device, &step->as.conv, &plan))
         return 0;
     *candidate = (struct kiln_candidate){.algorithm = CL_CONV_TILE,
                                          .name = "tile",
@@ -109,7 +112,7 @@ void cl_conv_weight_prepare(struct cl_builder *builder, const struct kiln_step *
 {
     const struct kiln_step_conv *s = &step->as.conv;
     struct weight_plan plan;
-    if (!plan_weight(s, &plan)) {
+    if (!plan_weight(builder->device, s, &plan)) {
         cl_refuse(builder, "the sizes have no tiled kernel");
         return;
     }
@@ -140,7 +143,7 @@ void cl_conv_weight_prepare(struct cl_builder *builder, const struct kiln_step *
     cl_arg_long(builder, plan.count);
     cl_arg_int(builder, plan.out);
     cl_arg_int(builder, plan.in);
-    cl_arg_local(builder, (size_t)plan.patch_bytes + SLACK_PIXELS * BLOCK * 4);
+    cl_arg_local(builder, (size_t)plan.patch_bytes + CL_PATCH_SLACK_BYTES);
     cl_end_groups(builder, plan.x_blocked ? plan.x_blocks : 1,
                   divide_up(plan.y_blocks, plan.group), plan.parts);
     if (plan.parts > 1)
