@@ -66,7 +66,7 @@ static void say_how_to_resume(const struct kiln_cli *cli, const struct kiln_trai
                          kiln_cli_flag(cli, "resume") ? "" : " --resume");
 }
 
-static enum kiln_status train(const struct kiln_cli *cli, const kiln_config *config,
+static enum kiln_status train(const struct kiln_cli *cli, kiln_config *config,
                               const char *out, const struct kiln_text *command,
                               struct kiln_error *error)
 {

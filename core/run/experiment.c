@@ -6,7 +6,7 @@
 
 /* --- model and data ------------------------------------------------------------- */
 
-enum kiln_status kiln_experiment_create(const kiln_config *config,
+enum kiln_status kiln_experiment_create(kiln_config *config,
                                         const struct kiln_data_info *info,
                                         struct kiln_experiment *out, struct kiln_error *error)
 {
@@ -18,9 +18,14 @@ enum kiln_status kiln_experiment_create(const kiln_config *config,
         if (status)
             return status;
         out->info = out->dataset->info;
+        out->info.train = out->dataset->train.x;
     }
-    enum kiln_status status =
-        out->instance.model->create(config, &out->info, &out->instance.state, error);
+    enum kiln_status status = KILN_OK;
+    if (out->dataset && out->instance.model->derive)
+        status = out->instance.model->derive(config, &out->info, error);
+    if (!status)
+        status =
+            out->instance.model->create(config, &out->info, &out->instance.state, error);
     if (status) {
         out->instance.state = NULL;
         kiln_experiment_finish(out);

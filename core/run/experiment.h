@@ -17,9 +17,10 @@ struct kiln_experiment {
     struct kiln_dataset *dataset; /* NULL if only the info was given */
 };
 
-/* Prepares the model. info NULL: the data set is loaded and tells. Else the
- * model is made for data of this kind, and none is loaded. */
-enum kiln_status kiln_experiment_create(const kiln_config *, const struct kiln_data_info *info,
+/* Prepares the model. info NULL: the data set is loaded and tells, and what
+ * the configuration leaves to the data is replaced in it. Else the model is
+ * made for data of this kind, and none is loaded. */
+enum kiln_status kiln_experiment_create(kiln_config *, const struct kiln_data_info *info,
                                         struct kiln_experiment *, struct kiln_error *);
 void kiln_experiment_finish(struct kiln_experiment *);
 

@@ -77,7 +77,7 @@ static enum kiln_status run_steps(struct kiln_trainer *t, struct kiln_error *err
     return t->step < t->total ? KILN_INTERRUPTED : KILN_OK;
 }
 
-enum kiln_status kiln_train(const kiln_config *config, const struct kiln_train_options *options,
+enum kiln_status kiln_train(kiln_config *config, const struct kiln_train_options *options,
                             struct kiln_train_result *result, struct kiln_error *error)
 {
     struct kiln_trainer trainer;

@@ -51,7 +51,7 @@ struct kiln_train_result {
  * finite is KILN_INPUT with step, phase and the first node that is not;
  * KILN_INTERRUPTED after a stop that was saved, without a message.
  */
-enum kiln_status kiln_train(const kiln_config *, const struct kiln_train_options *,
+enum kiln_status kiln_train(kiln_config *, const struct kiln_train_options *,
                             struct kiln_train_result *, struct kiln_error *);
 
 /* Steps of the whole run: [train] steps, or as many as epochs need. */

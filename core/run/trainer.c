@@ -131,7 +131,7 @@ static enum kiln_status open_log(struct kiln_trainer *t, struct kiln_error *erro
 
 /* --- all of it ------------------------------------------------------------------------ */
 
-enum kiln_status kiln_trainer_create(const kiln_config *config,
+enum kiln_status kiln_trainer_create(kiln_config *config,
                                      const struct kiln_train_options *options,
                                      struct kiln_trainer *t, struct kiln_error *error)
 {

@@ -54,7 +54,7 @@ struct kiln_trainer {
 };
 
 /* trainer.c: everything up to the first step, and the end. */
-enum kiln_status kiln_trainer_create(const kiln_config *, const struct kiln_train_options *,
+enum kiln_status kiln_trainer_create(kiln_config *, const struct kiln_train_options *,
                                      struct kiln_trainer *, struct kiln_error *);
 void kiln_trainer_finish(struct kiln_trainer *);
 
