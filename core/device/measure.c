@@ -12,11 +12,15 @@
  * of any order stay below 1e-6, Winograd's F(4,3) below 1e-5. */
 #define AGREEMENT 1e-4
 
-/* A sample lasts at least this long, so that the clock and the wait at its end
- * do not count. */
-#define SAMPLE_SECONDS 5e-4
+/* A sample lasts about this long: more than the clock and the wait at its end,
+ * and short enough that on a busy machine some samples stay undisturbed. */
+#define SAMPLE_SECONDS 2e-4
+/* A candidate is sampled at most this long, but LEAST_ROUNDS times. */
+#define CANDIDATE_SECONDS 0.1
+/* Another than the first must be faster by more than measuring can err. */
+#define MARGIN 0.95
 
-enum { MOST_ROUNDS = 12, LEAST_ROUNDS = 3, MOST_REPETITIONS = 64 };
+enum { MOST_ROUNDS = 60, LEAST_ROUNDS = 4, MOST_REPETITIONS = 64 };
 
 double kiln_seconds(void)
 {
@@ -86,10 +90,24 @@ static void check_trial(struct kiln_bench *bench, int i, const struct kiln_candi
 }
 
 struct race {
-    double best, second;
+    double best, second, third; /* the least samples */
+    double total;               /* seconds of all */
     int repetitions;
-    bool settled;
+    bool agreed, lost;
 };
+
+static void keep_least(struct race *race, double seconds)
+{
+    double *const least[] = {&race->best, &race->second, &race->third};
+    for (int i = 0; i < 3; i++)
+        if (!*least[i] || seconds < *least[i]) {
+            double pushed = *least[i];
+            *least[i] = seconds;
+            seconds = pushed;
+            if (!pushed)
+                return;
+        }
+}
 
 /* One sample of a trial that may still win. */
 static void run_sample(struct kiln_bench *bench, int i, struct race *race, double fastest,
@@ -105,15 +123,11 @@ static void run_sample(struct kiln_bench *bench, int i, struct race *race, doubl
         measured->dropped = true;
         return;
     }
-    if (!race->best || seconds < race->best) {
-        race->second = race->best;
-        race->best = seconds;
-    } else if (!race->second || seconds < race->second) {
-        race->second = seconds;
-    }
+    keep_least(race, seconds);
+    race->total += seconds * race->repetitions;
     measured->seconds = race->best;
-    bool lost = fastest > 0 && race->best > 1.5 * fastest && round > 0;
-    race->settled = lost || (round + 1 >= LEAST_ROUNDS && race->second <= 1.05 * race->best);
+    race->lost = fastest > 0 && race->best > 1.5 * fastest && round >= LEAST_ROUNDS;
+    race->agreed = race->third > 0 && race->third <= 1.05 * race->best;
 }
 
 static int fastest_of(int n, const struct kiln_measured *measured)
@@ -126,23 +140,28 @@ static int fastest_of(int n, const struct kiln_measured *measured)
     return fastest;
 }
 
+/* Candidates that may still win are sampled equally often: a quiet moment that
+ * only one of them saw would decide otherwise. */
 static int race(struct kiln_bench *bench, double deadline, struct kiln_measured *measured)
 {
     struct race races[KILN_MAX_CANDIDATES] = {{0}};
     bool running = true;
-    for (int round = 0; round < MOST_ROUNDS && running && (round == 0 || kiln_seconds() < deadline);
-         round++) {
+    for (int round = 0; round < MOST_ROUNDS && running; round++) {
         running = false;
         for (int i = 0; i < bench->n; i++) {
-            if (measured[i].dropped || races[i].settled)
+            if (measured[i].dropped || races[i].lost)
                 continue;
-            int fastest = fastest_of(bench->n, measured);
-            run_sample(bench, i, &races[i], fastest < 0 ? 0 : measured[fastest].seconds, round,
+            int best = fastest_of(bench->n, measured);
+            run_sample(bench, i, &races[i], best < 0 ? 0 : measured[best].seconds, round,
                        &measured[i]);
-            running = running || !races[i].settled;
+            running = running || (!races[i].agreed && races[i].total < CANDIDATE_SECONDS);
         }
+        running = (running || round + 1 < LEAST_ROUNDS) && kiln_seconds() < deadline;
     }
-    return fastest_of(bench->n, measured);
+    int fastest = fastest_of(bench->n, measured);
+    bool first_will_do = fastest > 0 && !measured[0].dropped && measured[0].seconds > 0 &&
+                         measured[fastest].seconds > MARGIN * measured[0].seconds;
+    return first_will_do ? 0 : fastest;
 }
 
 int kiln_measure_step(kiln_device *device, const struct kiln_step *step, int n,

@@ -14,12 +14,12 @@ struct kiln_measured {
 
 /*
  * Times n >= 1 candidates of step on random data, interleaved, until for each
- * that may still win two samples agree within 5 %, or the budget is spent. The
+ * that may still win three samples agree within 5 %, or the budget is spent. The
  * step's places need not be set. A candidate whose result differs from the
  * first's by more than 1e-4 of its norm is dropped, with a warning.
  *
- * Returns the index of the fastest, or -1 if nothing could be measured (no
- * memory, the first candidate fails). *spent is the time taken.
+ * Returns the index of the fastest (the first, if none is faster by 5 %), or -1 if nothing could be
+ * measured (no memory, the first candidate fails). *spent is the time taken.
  */
 int kiln_measure_step(kiln_device *, const struct kiln_step *step, int n,
                       const struct kiln_candidate *candidates, double budget_seconds,
