@@ -2,6 +2,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
 #include "core/base/json.h"
@@ -21,6 +22,7 @@ struct sampling {
     struct kiln_sample_job job;
     int columns; /* of the grid; 0 = near-square */
     float *noise, *samples;
+    int32_t *labels; /* of the samples, or NULL */
     char *image, *raw; /* paths, or NULL */
     kiln_progress *progress;
     const volatile sig_atomic_t *stop;
@@ -109,6 +111,29 @@ static enum kiln_status interpolate(struct sampling *s, struct kiln_error *error
     return status;
 }
 
+/* --class K, or all: the classes in turn, a column of the grid each. */
+static enum kiln_status choose_classes(struct sampling *s, struct kiln_error *error)
+{
+    const char *class = kiln_cli_value(s->cli, "class");
+    int64_t n_classes = s->trained.experiment.info.n_classes, only = -1;
+    if (!class)
+        return KILN_OK;
+    if (strcmp(class, "all")) {
+        enum kiln_status status = kiln_cli_int(s->cli, "class", 0, n_classes - 1, &only, error);
+        if (status)
+            return status;
+    }
+    s->labels = malloc((size_t)s->job.count * sizeof *s->labels);
+    if (!s->labels)
+        return kiln_fail(error, KILN_MACHINE, "sample: out of memory");
+    for (int64_t i = 0; i < s->job.count; i++)
+        s->labels[i] = (int32_t)(only < 0 ? i % n_classes : only);
+    if (only < 0 && !s->columns)
+        s->columns = (int)(n_classes <= 20 ? n_classes : 0);
+    s->job.label = s->labels;
+    return KILN_OK;
+}
+
 static enum kiln_status prepare(struct sampling *s, struct kiln_error *error)
 {
     struct kiln_sample_request request;
@@ -118,6 +143,9 @@ static enum kiln_status prepare(struct sampling *s, struct kiln_error *error)
     s->job.progress = show_progress;
     s->job.user = s;
     kiln_sample_request_read(s->trained.config, s->job.count, &request);
+    request.labelled = kiln_cli_flag(s->cli, "class");
+    if (request.labelled && !s->trained.experiment.info.n_classes)
+        return kiln_fail(error, KILN_INPUT, "sample: --class: the model's data has no classes");
     enum kiln_status status =
         kiln_sampler_create(&s->trained.experiment.instance, &request, &s->sampler, error);
     if (!status)
@@ -134,6 +162,8 @@ static enum kiln_status prepare(struct sampling *s, struct kiln_error *error)
         status = kiln_sampler_compile(s->sampler, s->trained.session, false, error);
     if (!status)
         status = interpolate(s, error);
+    if (!status)
+        status = choose_classes(s, error);
     return status;
 }
 
@@ -197,7 +227,7 @@ static enum kiln_status draw(struct sampling *s, struct kiln_error *error)
     s->seconds = clock_now() - start;
     kiln_progress_finish(&s->progress);
     if (!status && s->raw)
-        status = kiln_samples_write_raw(s->raw, s->samples, &shape, NULL, error);
+        status = kiln_samples_write_raw(s->raw, s->samples, &shape, s->labels, error);
     if (!status && s->image)
         status = write_image(s, &shape, error);
     return status ? status : print_result(s, error);
@@ -214,7 +244,8 @@ static enum kiln_status run(const struct kiln_cli *cli, struct kiln_error *error
     if (!status)
         status = draw(&s, error);
     kiln_sampler_destroy(&s.sampler);
-    kiln_trained_close(&s.trained);
+    free(s.noise);
+    free(s.labels);
     free(s.noise);
     free(s.samples);
     free(s.image);
@@ -230,6 +261,7 @@ static const struct kiln_cli_option options[] = {
     {"sampler", 0, "NAME", "sample.sampler", "one of the model's samplers"},
     {"steps", 0, "N", "sample.steps", "steps of the sampler"},
     {"eta", 0, "X", "sample.eta", "DDIM: 0 deterministic, 1 as DDPM"},
+    {"class", 0, "K|all", NULL, "condition on class K, or on each in turn"},
     {"guidance", 0, "W", "sample.guidance", "guidance scale; 1: none"},
     {"noise", 0, "FILE.safetensors", NULL, "initial noise: tensor \"noise\" [N, ...] f32"},
     {"interpolate", 0, NULL, NULL, "rows that go from one noise to another"},
