@@ -141,18 +141,18 @@ enum kiln_status kiln_trainer_create(kiln_config *config,
         .seed = (uint64_t)kiln_config_int(config, "run", "seed"),
         .lock = -1,
     };
-    /* What costs nothing comes first: a wrong config leaves no directory. */
+    /* What costs little comes first: a wrong config or device leaves no directory. */
     enum kiln_status status = kiln_experiment_create(config, NULL, &t->experiment, error);
     if (!status)
         status = create_phases(t, error);
     if (!status)
         status = create_sampler(t, error);
     if (!status)
+        status = kiln_experiment_session(config, &options->device, &t->device, &t->session, error);
+    if (!status)
         status = kiln_trainer_open_directory(t, error);
     if (!status)
         status = create_batches(t, error);
-    if (!status)
-        status = kiln_experiment_session(config, &options->device, &t->device, &t->session, error);
     if (!status)
         status = prepare_session(t, error);
     if (!status)
