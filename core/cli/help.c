@@ -24,7 +24,7 @@ static const char *const statuses[][2] = {
 
 /* --- plain text ---------------------------------------------------------------------- */
 
-enum { COLUMNS = 80 };
+enum { COLUMNS = 80, HELP_COLUMN = 28 };
 
 void kiln_cli_wrap(struct kiln_text *out, const char *text, int indent)
 {
@@ -56,10 +56,15 @@ static void option_help(struct kiln_text *out, const struct kiln_cli_option *opt
                            : snprintf(left, sizeof left, "      ");
     snprintf(left + n, sizeof left - (size_t)n, "--%s%s%s", option->name,
              option->argument ? " " : "", option->argument ? option->argument : "");
-    if (strlen(left) > 26)
-        kiln_text_append(out, "%s\n%28s%s\n", left, "", option->help);
+    struct kiln_text help = {0};
+    kiln_cli_wrap(&help, option->help, HELP_COLUMN);
+    if (help.failed)
+        out->failed = true;
+    else if (strlen(left) > HELP_COLUMN - 2)
+        kiln_text_append(out, "%s\n%s", left, help.data);
     else
-        kiln_text_append(out, "%-28s%s\n", left, option->help);
+        kiln_text_append(out, "%-*s%s", HELP_COLUMN, left, help.data + HELP_COLUMN);
+    kiln_text_finish(&help);
 }
 
 static const struct kiln_cli_option help_option = {"help", 'h', NULL, NULL, "show this help"};

@@ -80,6 +80,9 @@ static enum kiln_status apply(kiln_config *config, const struct kiln_setting *se
     if (index < 0) {
         char suggestion[128];
         kiln_schema_suggest(&config->schema, section, key, suggestion, sizeof suggestion);
+        if (strcmp(key, "include") == 0)
+            snprintf(suggestion, sizeof suggestion,
+                     " (an include stands before the first [section])");
         if (!kiln_schema_has_section(&config->schema, section))
             return kiln_fail(error, KILN_INPUT, "%s: [%s] %s: unknown section%s", setting->origin,
                              section, key, suggestion);
@@ -229,8 +232,7 @@ double kiln_config_float(const kiln_config *config, const char *section, const c
 }
 
 enum kiln_status kiln_config_replace_number(kiln_config *config, const char *section,
-                                            const char *key, double value,
-                                            struct kiln_error *error)
+                                            const char *key, double value, struct kiln_error *error)
 {
     char *text = kiln_arena_printf(config->arena, "%.17g", value);
     if (!text)

@@ -1,64 +1,19 @@
-"""Bad input at the command line: every row must end with its exit status, one
-line on stderr and nothing on stdout.
+"""Bad command lines, configs and plugins.
 
     bad_input.py KILN PLUGIN_DIR
 """
 import os
 import re
 import subprocess
-import sys
 import tempfile
 
-KILN, PLUGINS = os.path.abspath(sys.argv[1]), os.path.abspath(sys.argv[2])
+from harness import KILN, PLUGINS, check, expect, finish, run, save
+
 HEAD = "[model]\nplugin = good\n"
-failures = []
-count = 0
-
-
-def run(folder, arguments, **options):
-    environment = dict(os.environ, KILN_PLUGIN_PATH=PLUGINS, **options.pop("env", {}))
-    return subprocess.run([KILN, *arguments], cwd=folder, env=environment, timeout=30,
-                          stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                          stderr=subprocess.PIPE, **options)
-
-
-def expect(name, arguments, message, config=None, status=2, **options):
-    """message: the whole line after "kiln: ", or a pattern."""
-    global count
-    count += 1
-    with tempfile.TemporaryDirectory() as folder:
-        if config is not None:
-            with open(os.path.join(folder, "c.ini"), "wb") as file:
-                file.write(config.encode() if isinstance(config, str) else config)
-        prepare = options.pop("prepare", None)
-        if prepare:
-            prepare(folder)
-        try:
-            result = run(folder, arguments, **options)
-        except subprocess.TimeoutExpired:
-            failures.append(f"{name}: hangs")
-            return
-        left = sorted(os.listdir(folder))
-    text = result.stderr.decode(errors="replace")
-    problems = []
-    if result.returncode != status:
-        problems.append(f"exit status {result.returncode}, expected {status}")
-    if result.stdout:
-        problems.append(f"stdout: {result.stdout[:80]!r}")
-    if text.count("\n") != 1 or not text.startswith("kiln: "):
-        problems.append(f"not one line: {text!r}")
-    elif isinstance(message, str) and text[6:-1] != message:
-        problems.append(f"got      {text[6:-1]!r}\n    expected {message!r}")
-    elif not isinstance(message, str) and not message.search(text):
-        problems.append(f"got {text[6:-1]!r}, expected /{message.pattern}/")
-    if config is not None and left != ["c.ini"] and not prepare:
-        problems.append(f"left {left}")
-    if problems:
-        failures.append(f"{name}: " + "; ".join(problems))
 
 
 def describe(name, config, message, arguments=(), **options):
-    expect(name, ["describe", "c.ini", *arguments], message, config, **options)
+    expect(name, ["describe", "c.ini", *arguments], message, {"c.ini": config}, **options)
 
 
 # --- usage --------------------------------------------------------------------
@@ -68,7 +23,7 @@ expect("foreign command", ["xyzzy"], "unknown command xyzzy (kiln --help lists t
 expect("unknown option first", ["--verbose"], "unknown option --verbose (kiln --help)")
 expect("unknown option", ["models", "--jsno"],
        "models: unknown option --jsno (did you mean --json?)")
-expect("missing argument", ["describe"], re.compile(r"^kiln: describe: expected CONFIG"))
+expect("missing argument", ["describe"], re.compile(r"^describe: expected CONFIG"))
 expect("too many arguments", ["models", "a", "b"], 'models: unexpected argument "b"')
 expect("option without argument", ["models", "--plugin-dir"],
        "models: option --plugin-dir needs an argument")
@@ -89,7 +44,7 @@ def large(folder):
         file.truncate(1 << 30)
 
 
-expect("large file", ["describe", "large.ini"], re.compile(r"^kiln: large.ini: "), prepare=large)
+expect("large file", ["describe", "large.ini"], re.compile(r"^large.ini: "), prepare=large)
 describe("empty file", "",
          "c.ini: [model] plugin: not given ('kiln models' lists the plugins)")
 
@@ -149,20 +104,20 @@ describe("--set of an unknown key", HEAD, "--set: [train] stps: unknown key (did
 describe("--set out of range", HEAD,
          '--set: [train] batch_size: expected a whole number in 1..1048576, got "0"',
          ["--set", "train.batch_size=0"])
-describe("--set with a newline", HEAD, re.compile(r"^kiln: --set: \[data\] folder: a value has"),
+describe("--set with a newline", HEAD, re.compile(r"^--set: \[data\] folder: a value has"),
          ["--set", "data.folder=a\nb"])
 describe("include itself", "include = c.ini\n" + HEAD,
          "c.ini:1: include: c.ini includes itself")
 describe("include nothing", "include = none.ini\n" + HEAD,
          "c.ini:1: include: none.ini: cannot open: No such file or directory")
 describe("late include", HEAD + "include = none.ini\n",
-         re.compile(r"^kiln: c.ini:3: \[model\] include: unknown key"))
+         "c.ini:3: [model] include: unknown key (an include stands before the first [section])")
 
 # --- plugins -------------------------------------------------------------------------------
 describe("no plugin", "[train]\nsteps = 1\n",
          "c.ini: [model] plugin: not given ('kiln models' lists the plugins)")
 describe("unknown plugin", "[model]\nplugin = nothing\n",
-         re.compile(r"^kiln: c.ini:2: \[model\] plugin: no plugin nothing; tried .*/nothing\.so, "))
+         re.compile(r"^c.ini:2: \[model\] plugin: no plugin nothing; tried .*/nothing\.so, "))
 describe("plugin's path", "[model]\nplugin = /bin/true\n",
          "c.ini:2: [model] plugin: \"/bin/true\" is no plugin's name (letters, digits, '_' and '-')")
 for name, message in {
@@ -194,22 +149,11 @@ for name, content, message in (
 
 
 # --- what must work ---------------------------------------------------------------------------
-def check(name, good, detail=""):
-    global count
-    count += 1
-    if not good:
-        failures.append(f"{name}: {detail}")
-
-
 with tempfile.TemporaryDirectory() as folder:
-    def save(name, text):
-        with open(os.path.join(folder, name), "wb") as file:
-            file.write(text if isinstance(text, bytes) else text.encode())
-
-    save("bom.ini", b"\xef\xbb\xbf" + HEAD.replace("\n", "\r\n").encode() + b"[train]\r\nsteps = 7 ; c\r\n")
+    save(folder, "bom.ini", b"\xef\xbb\xbf" + HEAD.replace("\n", "\r\n").encode() + b"[train]\r\nsteps = 7 ; c\r\n")
     result = run(folder, ["describe", "bom.ini", "--config-only"])
     check("BOM and CRLF", result.returncode == 0 and b"\nsteps = 7 " in result.stdout, result)
-    save("again.ini", result.stdout)
+    save(folder, "again.ini", result.stdout)
     again = run(folder, ["describe", "again.ini", "--config-only", "--json"])
     check("describe's text is a config", again.returncode == 0 and b'"steps": 7' in again.stdout,
           again)
@@ -240,7 +184,4 @@ with tempfile.TemporaryDirectory() as folder:
     check("one JSON object", result.stdout.startswith(b'{"models": [') and
           result.stdout.count(b"\n") == 1, result)
 
-for failure in failures:
-    print(failure)
-print(f"{count - len(failures)} of {count} passed")
-sys.exit(1 if failures else 0)
+finish()

@@ -286,8 +286,9 @@ static void files_include_files(void **unused)
                       ":1: include: expected a file's name");
     expect_file_error(write_file("twice.ini", "include = base.ini\ninclude = base.ini\n"),
                       "twice.ini:2: include: duplicate key");
-    expect_file_error(write_file("late.ini", "[train]\ninclude = base.ini\n"),
-                      ":2: [train] include: unknown key");
+    expect_file_error(
+        write_file("late.ini", "[train]\ninclude = base.ini\n"),
+        ":2: [train] include: unknown key (an include stands before the first [section])");
     write_file("wrong.ini", "[train]\nbatch_size = x\n");
     expect_file_error(write_file("outer.ini", "include = wrong.ini\n"), "got \"x\"");
     assert_non_null(strstr(error.text, "/wrong.ini:2: [train] batch_size"));
