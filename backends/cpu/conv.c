@@ -114,6 +114,7 @@ static enum kiln_status onednn_prepare(struct cpu_task *task, struct kiln_error 
 #define CONV_ALGORITHMS                                                                                        \
     {CPU_ONEDNN_WINOGRAD, "winograd", winograd_first, onednn_prepare},                                         \
         {CPU_ONEDNN_DIRECT, "direct", onednn_accepts, onednn_prepare},                                         \
+        {CPU_CONV_EDGE, "edge", cpu_conv_edge_accepts, cpu_conv_edge_prepare},                                 \
         {CPU_ONEDNN_WINOGRAD, "winograd", winograd_second, onednn_prepare},                                    \
         {CPU_ONEDNN_REPACK, "direct-repack", onednn_accepts, onednn_prepare}, {                                \
         CPU_PLAIN, "plain", plain_accepts, cpu_conv_plain_prepare                                              \

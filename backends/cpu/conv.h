@@ -33,6 +33,10 @@ bool cpu_conv_is_dense(const struct kiln_step_conv *);
 /* Multiply-adds of a convolution. */
 int64_t cpu_conv_work(const struct kiln_step_conv *);
 
+/* Own kernels between at most 4 channels on one side and blocked or innermost
+ * ones on the other. */
+bool cpu_conv_edge_accepts(kiln_device_state *, const struct kiln_step *, struct kiln_candidate *);
+enum kiln_status cpu_conv_edge_prepare(struct cpu_task *, struct kiln_error *);
 enum kiln_status cpu_conv_plain_prepare(struct cpu_task *, struct kiln_error *);
 
 #endif

@@ -4,7 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define SET(name, set) {name, &cpu_simd_loop_##set, cpu_simd_update_##set, cpu_simd_random_##set}
+#define SET(name, set)                                                                                         \
+    {name, &cpu_simd_loop_##set, cpu_simd_update_##set, cpu_simd_random_##set, cpu_simd_edge_##set}
 
 static const struct cpu_simd baseline = SET("baseline", base);
 

@@ -82,17 +82,47 @@ typedef void cpu_update_fn(const struct cpu_update *, int64_t first, int64_t n);
 typedef void cpu_random_fn(const struct kiln_rng *, const uint32_t seed[2], uint32_t sample, uint32_t step,
                            int64_t first, int64_t n, void *out);
 
+/* A pair of elements that meet: offsets for the first of a run. */
+struct cpu_edge_term {
+    int64_t u, w;
+};
+
+/*
+ * A run of n neighbouring target pixels of a convolution between few (1 to 4)
+ * and many channels, blocks vectors of 16 or 8. t: the target side, u: the
+ * other one; steps from pixel to pixel, blocks from vector to vector.
+ */
+struct cpu_edge_call {
+    int64_t n, t_step, t_block, u_step, u_block, w_block;
+    int64_t w_few, few_stride; /* dot: from one of the few channels to the next */
+    int blocks, few, n_terms;
+    const struct cpu_edge_term *terms;
+};
+
+struct cpu_simd_edge {
+    /* many[q] = sum over terms of few[q] weights; terms hold taps and few
+     * channels */
+    void (*spread)(const struct cpu_edge_call *, float *many, const float *few, const float *w);
+    /* few[f][q] = sum over terms (taps) and many channels */
+    void (*dot)(const struct cpu_edge_call *, float *few, const float *many, const float *w);
+    /* w[term] += sum over q of many[q] few[q], for one vector of channels; t
+     * is the side of many */
+    void (*outer)(const struct cpu_edge_call *, float *w, const float *many, const float *few);
+};
+
 struct cpu_simd {
     const char *name; /* "avx512", "avx2", "baseline" */
     const struct cpu_simd_loop *loop;
     cpu_update_fn *const (*update)[2]; /* [optimiser][with an average] */
     cpu_random_fn *random;
+    const struct cpu_simd_edge *edge; /* for 16 lanes, for 8 */
 };
 
 /* Declares what simd_*.c define for an instruction set. */
 #define CPU_SIMD_DECLARE(set)                                                                                  \
     extern const struct cpu_simd_loop cpu_simd_loop_##set;                                                     \
     extern cpu_update_fn *const cpu_simd_update_##set[KILN_OPTIMIZER_COUNT][2];                                \
+    extern const struct cpu_simd_edge cpu_simd_edge_##set[2];                                                  \
     cpu_random_fn cpu_simd_random_##set;
 
 CPU_SIMD_DECLARE(base)
