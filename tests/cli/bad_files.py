@@ -3,6 +3,8 @@
     bad_files.py KILN PLUGIN_DIR
 """
 import gzip
+import json
+import math
 import os
 import re
 import struct
@@ -87,6 +89,21 @@ with tempfile.TemporaryDirectory() as folder:
     check("training works", result.returncode == 0, result)
     with open(os.path.join(folder, "run", "checkpoint.safetensors"), "rb") as file:
         GOOD = file.read()
+
+    # a run, its config and its checkpoint describe the same model
+    result = run(folder, ["describe", "run"])
+    save(folder, "again.ini", result.stdout)
+    for name in ("c.ini", "run", "run/checkpoint.safetensors", "again.ini"):
+        result = run(folder, ["describe", name, "--json"])
+        about = json.loads(result.stdout) if result.returncode == 0 else {}
+        phase = about.get("phases", [{}])[0]
+        linear = [(64, 400), (400, 2), (400, 2), (2, 400), (400, 64)]
+        check(f"describe {name}",
+              about.get("n_parameters") == sum(math.prod(s["shape"]) for s in about["states"])
+              == sum((i + 1) * o for i, o in linear)
+              and about["config"]["train"]["batch_size"] == 8
+              and 0 < phase["live_bytes"] <= phase["workspace_bytes"] and phase["steps"] > 0,
+              result)
 HEADER = 8 + struct.unpack("<Q", GOOD[:8])[0]
 
 
