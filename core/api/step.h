@@ -66,7 +66,8 @@ KILN_API const char *kiln_step_kind_name(enum kiln_step_kind kind);
  * outermost (slowest) of the preferred order. Kept dimensions are parallel:
  * distinct kept indices never touch the same stored element, nor read what
  * another stores (a store may alias a load of the same step only at the same
- * element). Reduced dimensions feed SUM and MAX.
+ * element; a load in a later section may read back what was stored there).
+ * Reduced dimensions feed SUM and MAX.
  *
  * The program is a list of instructions, each defining the register of its
  * own number, in sections: an even section runs once per kept index (outer

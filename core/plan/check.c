@@ -250,6 +250,36 @@ static enum kiln_status check_operand(struct checker *c, const struct step_opera
     return c->status;
 }
 
+static int first_instruction(const struct kiln_loop *loop, int access)
+{
+    for (int i = 0; i < loop->n_instructions; i++) {
+        const struct kiln_instruction *in = &loop->instructions[i];
+        if (in->access == access && (in->op == KILN_INSTRUCTION_LOAD || in->op == KILN_INSTRUCTION_STORE))
+            return i;
+    }
+    return loop->n_instructions;
+}
+
+/* True for a load of a loop that reads, element by element, what an earlier
+ * section of the same loop stored. */
+static bool reads_own_store(const struct checker *c, const struct kiln_step *step, int access)
+{
+    const struct kiln_loop *loop = &step->as.loop;
+    if (step->kind != KILN_STEP_LOOP || access >= loop->n_accesses)
+        return false;
+    for (int i = 0; i < loop->n_accesses; i++) {
+        const struct kiln_access *store = &loop->accesses[i], *load = &loop->accesses[access];
+        if (!store->store || c->operands[i].place.region != load->place.region ||
+            store->place.offset != load->place.offset || store->place.dtype != load->place.dtype ||
+            memcmp(store->stride, load->stride, (size_t)loop->n_dims * sizeof *load->stride))
+            continue;
+        int stored = first_instruction(loop, i), loaded = first_instruction(loop, access);
+        if (stored < loaded && loop->instructions[stored].section < loop->instructions[loaded].section)
+            return true;
+    }
+    return false;
+}
+
 static enum kiln_status check_step(struct checker *c, int number)
 {
     struct step_operand operands[STEP_MAX_OPERANDS];
@@ -261,7 +291,7 @@ static enum kiln_status check_step(struct checker *c, int number)
         if (c->plan->values[i].first <= number && number <= c->plan->values[i].last)
             c->active[c->n_active++] = i;
     for (int i = 0; i < c->n_operands && !c->status; i++)
-        if (operands[i].read)
+        if (operands[i].read && !reads_own_store(c, &c->plan->steps.steps[number], i))
             check_operand(c, &operands[i], false);
     for (int i = 0; i < c->n_operands && !c->status; i++)
         if (operands[i].write)

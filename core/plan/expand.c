@@ -4,7 +4,8 @@
 
 #include "core/plan/planner.h"
 
-/* Reductions of fewer elements are never split; a part keeps at least so many. */
+/* Reductions of fewer elements are never split; a part keeps at least so many.
+ * Nor is one with nearly enough kept indices: a second stage costs a step. */
 enum { SPLIT_ELEMENTS = 2048, PART_ELEMENTS = 256 };
 
 /* --- reductions -------------------------------------------------------------- */
@@ -94,7 +95,7 @@ int plan_expand_reduce(struct planner *p, const struct ir_node *node, int operan
         return reduce_fill(p, node, x);
     int64_t want = (p->options->caps->parallelism + kept - 1) / kept;
     struct runs runs = merge_axes(&x->shape, node->params.axes);
-    if (want < 2 || reduced < SPLIT_ELEMENTS || runs.shape.n == KILN_MAX_DIMS)
+    if (want < 3 || reduced < SPLIT_ELEMENTS || runs.shape.n == KILN_MAX_DIMS)
         return ir_add(p, node, 1, &operand);
     int axis = runs.reduced[0] ? 0 : 1;
     int64_t limit = reduced / PART_ELEMENTS < want * 8 ? reduced / PART_ELEMENTS : want * 8;

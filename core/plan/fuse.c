@@ -14,7 +14,7 @@ enum { MAX_REPEATS = 3, CHEAP = 4 };
 static int base_of(const struct fuser *f, int id)
 {
     const struct ir_node *node = ir_at(f->p, id);
-    while (ir_is_pointwise(node) && node->n_operands == 1 && fuse_weight(node) <= 1) {
+    while (ir_is_pointwise(node) && node->n_operands == 1 && ir_weight(node) <= 1) {
         id = node->operands[0];
         node = ir_at(f->p, id);
     }
@@ -52,7 +52,7 @@ static bool may_repeat(struct fuser *f, int id)
 {
     const struct ir_node *node = ir_at(f->p, id);
     int clusters = 0;
-    if (!ir_is_pointwise(node) || fuse_weight(node) > CHEAP)
+    if (!ir_is_pointwise(node) || ir_weight(node) > CHEAP)
         return false;
     for (struct want_ref *ref = f->wants[id]; ref; ref = ref->next)
         if (++clusters > MAX_REPEATS || new_reads(f, ref, node) > 1)

@@ -47,8 +47,6 @@ bool fuse_leads_around(struct fuser *, struct cluster *from, struct cluster *tar
 
 /* --- join.c --------------------------------------------------------------------- */
 
-/* Arithmetic of a node relative to an addition; views and copies are free. */
-int fuse_weight(const struct ir_node *);
 /* Adds or finds the want. */
 int fuse_add_want(struct fuser *, struct cluster *, int node, const struct map *, int height);
 /* Fulfils a pending want by a load; all of a node's pending ones. */

@@ -66,35 +66,6 @@ void fuse_join(struct fuser *f, struct cluster *c, int want, const struct map *i
         f->p->home_cluster[c->members[self].node] = c->id;
 }
 
-int fuse_weight(const struct ir_node *node)
-{
-    switch (node->op) {
-    case IR_COPY:
-    case KILN_OP_CAST:
-    case KILN_OP_NEG:
-    case KILN_OP_CONST:
-    case KILN_OP_STOP_GRADIENT:
-        return 0;
-    case KILN_OP_DIV:
-    case KILN_OP_SQRT:
-        return 2;
-    case KILN_OP_EXP:
-    case KILN_OP_SIGMOID:
-    case KILN_OP_TANH:
-        return 4;
-    case KILN_OP_EXPM1:
-    case KILN_OP_LOG:
-    case KILN_OP_LOG1P:
-    case KILN_OP_SIN:
-    case KILN_OP_COS:
-    case KILN_OP_ERF:
-    case KILN_OP_POW:
-        return 8;
-    default:
-        return 1;
-    }
-}
-
 static bool is_element(const struct cluster *c, const struct map *map)
 {
     for (int i = 0; i < map->n && c->any_reduced; i++)
@@ -204,7 +175,7 @@ static bool may_broadcast(const struct cluster *c, const struct ir_node *node, s
 {
     if (cover.all || (c->any_reduced && !cover.any_reduced))
         return true;
-    return fuse_weight(node) <= TRIVIAL;
+    return ir_weight(node) <= TRIVIAL;
 }
 
 /* Tries to make the want's node a member. */

@@ -34,6 +34,14 @@ int loop_add_store(struct planner *p, struct loop_build *build, struct cluster *
     return build->n_accesses - 1;
 }
 
+int loop_add_reload(struct planner *p, struct loop_build *build, int store)
+{
+    struct loop_place *place = add_access(p, build, build->accesses[store].node);
+    *place = build->accesses[store];
+    place->store = false;
+    return build->n_accesses - 1;
+}
+
 /* --- dimensions -------------------------------------------------------------- */
 
 struct dims {

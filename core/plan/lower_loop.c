@@ -16,7 +16,10 @@ struct program {
     int *order;                  /* members by node */
     int *stage;                  /* of each member: passes that come before it */
     int *store_section;          /* of each stored member */
-    bool *used;                  /* members of the pass that is being written */
+    enum { UNUSED, COMPUTED, RELOADED } *used; /* members in the pass that is being written */
+    int *store_access;           /* of each member that was stored */
+    int *reload_access;          /* of each member that was read back, else -1 */
+    bool may_read_back;          /* there are accesses left for that */
     struct registers *member;    /* of each member */
     struct registers *want;      /* of each load */
     int *access;                 /* of each load */
@@ -77,21 +80,54 @@ static void find_stages(struct program *g)
     }
 }
 
-/* Marks the element-level members that the pass must compute. */
+/* The element-level member behind an operand, or -1. */
+static int element_operand(const struct program *g, int m, int k)
+{
+    const struct want *want = &g->c->wants[resolve(g->c, g->c->members[m].wants[k])];
+    return want->state == WANT_MEMBER && !ir_is_reduce(member_node(g, want->target)) && is_element(g->c, &want->map)
+               ? want->target
+               : -1;
+}
+
+/* Arithmetic and loads that it takes to compute the member anew, as far as
+ * enough. */
+static int cost(const struct program *g, int m, int enough)
+{
+    int sum = ir_weight(member_node(g, m));
+    for (int k = 0; k < member_node(g, m)->n_operands && sum < enough; k++) {
+        const struct want *want = &g->c->wants[resolve(g->c, g->c->members[m].wants[k])];
+        int operand = element_operand(g, m, k);
+        if (operand >= 0)
+            sum += cost(g, operand, enough - sum);
+        else
+            sum += want->state == WANT_LOAD && is_element(g->c, &want->map);
+    }
+    return sum;
+}
+
+/* True if the pass had better read back what an earlier one stored. */
+static bool may_reload(const struct program *g, int m, int pass)
+{
+    enum { WORTH_A_LOAD = 3 };
+    return g->store_section[m] >= 0 && g->store_section[m] % 2 && g->store_section[m] < 2 * pass - 1 &&
+           g->may_read_back && cost(g, m, WORTH_A_LOAD) >= WORTH_A_LOAD;
+}
+
+/* Marks the element-level members that the pass needs. */
 static void find_used(struct program *g, int pass)
 {
     const struct cluster *c = g->c;
     memset(g->used, 0, (size_t)c->n_members * sizeof *g->used);
     for (int i = c->n_members - 1; i >= 0; i--) {
         int m = g->order[i];
-        bool reduces = ir_is_reduce(member_node(g, m));
-        if (reduces ? g->stage[m] == pass : g->store_section[m] == 2 * pass - 1)
-            g->used[m] = true;
-        for (int k = 0; k < member_node(g, m)->n_operands && g->used[m]; k++) {
-            const struct want *want = &c->wants[resolve(c, c->members[m].wants[k])];
-            if (want->state == WANT_MEMBER && !ir_is_reduce(member_node(g, want->target)) &&
-                is_element(c, &want->map))
-                g->used[want->target] = true;
+        if (ir_is_reduce(member_node(g, m)) ? g->stage[m] == pass : g->store_section[m] == 2 * pass - 1)
+            g->used[m] = COMPUTED;
+        else if (g->used[m] == COMPUTED && may_reload(g, m, pass))
+            g->used[m] = RELOADED;
+        for (int k = 0; k < member_node(g, m)->n_operands && g->used[m] == COMPUTED; k++) {
+            int operand = element_operand(g, m, k);
+            if (operand >= 0)
+                g->used[operand] = COMPUTED;
         }
     }
 }
@@ -198,6 +234,16 @@ static int emit_member(struct program *g, int m, int section)
     return emit(g, in);
 }
 
+/* Reads what an earlier section stored. */
+static int emit_reload(struct program *g, int m, int section)
+{
+    struct kiln_instruction in = make(KILN_INSTRUCTION_LOAD, section, member_node(g, m)->dtype == KILN_I32);
+    if (g->reload_access[m] < 0)
+        g->reload_access[m] = loop_add_reload(g->p, g->build, g->store_access[m]);
+    in.access = (int16_t)g->reload_access[m];
+    return emit(g, in);
+}
+
 static void emit_stores(struct program *g, int section)
 {
     for (int i = 0; i < g->c->n_members; i++) {
@@ -207,7 +253,7 @@ static void emit_stores(struct program *g, int section)
         const struct registers *r = &g->member[m];
         struct kiln_instruction in = make(KILN_INSTRUCTION_STORE, section, member_node(g, m)->dtype == KILN_I32);
         in.a = (int16_t)(r->section == section ? r->element : r->outer);
-        in.access = (int16_t)loop_add_store(g->p, g->build, g->c, m);
+        in.access = (int16_t)(g->store_access[m] = loop_add_store(g->p, g->build, g->c, m));
         emit(g, in);
     }
 }
@@ -233,7 +279,7 @@ static void emit_pass(struct program *g, int pass)
         int m = g->order[i];
         if (!g->used[m])
             continue;
-        int number = emit_member(g, m, section);
+        int number = g->used[m] == RELOADED ? emit_reload(g, m, section) : emit_member(g, m, section);
         if (ir_is_reduce(member_node(g, m)))
             g->member[m].outer = number;
         else
@@ -256,12 +302,21 @@ static struct program start(struct planner *p, struct cluster *c, struct loop_bu
     g.order = PLAN_SCRATCH(p, int, c->n_members);
     g.stage = PLAN_SCRATCH(p, int, c->n_members);
     g.store_section = PLAN_SCRATCH(p, int, c->n_members);
-    g.used = PLAN_SCRATCH(p, bool, c->n_members);
+    g.used = plan_scratch(p, (size_t)c->n_members, sizeof *g.used);
+    g.store_access = PLAN_SCRATCH(p, int, c->n_members);
+    g.reload_access = PLAN_SCRATCH(p, int, c->n_members);
+    int limit = p->options->caps->loop_accesses;
+    if (limit < 1 || limit > KILN_LOOP_MAX_ACCESSES)
+        limit = KILN_LOOP_MAX_ACCESSES;
+    /* each stored member may be read back once */
+    g.may_read_back = c->n_loads + 2 * c->n_stores <= limit;
     g.member = PLAN_SCRATCH(p, struct registers, c->n_members);
     g.want = PLAN_SCRATCH(p, struct registers, c->n_wants);
     g.access = PLAN_SCRATCH(p, int, c->n_wants);
-    for (int i = 0; i < c->n_members; i++)
+    for (int i = 0; i < c->n_members; i++) {
         g.member[i] = (struct registers){-1, -1, -1};
+        g.reload_access[i] = -1;
+    }
     for (int i = 0; i < c->n_wants; i++)
         g.want[i] = (struct registers){-1, -1, -1};
     return g;

@@ -22,6 +22,8 @@ struct loop_build {
  * want's node, or -1. */
 int loop_add_load(struct planner *, struct loop_build *, struct cluster *, int want, int copy);
 int loop_add_store(struct planner *, struct loop_build *, struct cluster *, int member);
+/* A load of what the store access stores. */
+int loop_add_reload(struct planner *, struct loop_build *, int store);
 /* Orders and joins the dimensions and fills the loop. */
 void loop_finish(struct planner *, struct loop_build *, const struct cluster *, struct kiln_loop *);
 /* Emits a step that copies the node densely; returns the buffer. */

@@ -95,3 +95,32 @@ bool ir_is_fill(const struct ir_node *node)
 {
     return node->op == KILN_OP_CONST && !node->data;
 }
+
+int ir_weight(const struct ir_node *node)
+{
+    switch (node->op) {
+    case IR_COPY:
+    case KILN_OP_CAST:
+    case KILN_OP_NEG:
+    case KILN_OP_CONST:
+    case KILN_OP_STOP_GRADIENT:
+        return 0;
+    case KILN_OP_DIV:
+    case KILN_OP_SQRT:
+        return 2;
+    case KILN_OP_EXP:
+    case KILN_OP_SIGMOID:
+    case KILN_OP_TANH:
+        return 4;
+    case KILN_OP_EXPM1:
+    case KILN_OP_LOG:
+    case KILN_OP_LOG1P:
+    case KILN_OP_SIN:
+    case KILN_OP_COS:
+    case KILN_OP_ERF:
+    case KILN_OP_POW:
+        return 8;
+    default:
+        return 1;
+    }
+}

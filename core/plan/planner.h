@@ -167,6 +167,8 @@ bool ir_is_reduce(const struct ir_node *);
 bool ir_is_view(const struct ir_node *); /* RESHAPE, EXPAND, PERMUTE, SLICE */
 bool ir_is_source(const struct ir_node *); /* INPUT, STATE, CONST */
 bool ir_is_fill(const struct ir_node *);   /* CONST of one value */
+/* Arithmetic of a pointwise node relative to an addition; copies are free. */
+int ir_weight(const struct ir_node *);
 
 /* --- simplify.c, import.c, expand.c ----------------------------------------------- */
 
