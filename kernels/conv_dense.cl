@@ -67,7 +67,8 @@ KILN_TILE_KERNEL void conv_dense(__global const float *source, long source_offse
                 ROWS14(DECLARE)
                 for (int b = 0; b < blocks; b++)
                     for (int e = 0; e < taps; e++) {
-                        __local const float *p = patch + (b * patch_pixels + distance[e] + pixel) * 16;
+                        __local const float *p =
+                            patch + (b * patch_pixels + distance[e] + pixel) * 16;
                         const float16 w = LOAD16(weights + b * w_in + tap_weight[e]);
                         ROWS14(STEP)
                     }

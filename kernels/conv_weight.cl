@@ -123,12 +123,12 @@ KILN_TILE_KERNEL void conv_weight(PARAMETERS)
 
 /* Vectors of x channels; dy is dense, its channels are looped over. */
 #define TAP(r)                                                                                     \
-    const int e##r = min(start + r, taps - 1), a##r = distance[e##r] * 16;                            \
+    const int e##r = min(start + r, taps - 1), a##r = distance[e##r] * 16;                         \
     float16 z##r = 0.0f;
 #define TAP_RESUME(r) z##r = LOAD16(out + tap_weight[e##r]);
 #define TAP_STEP(r) z##r = fma(d, LOAD16(p + a##r), z##r);
 #define TAP_FINISH(r)                                                                              \
-    if (start + r < taps)                                                                             \
+    if (start + r < taps)                                                                          \
         STORE16(z##r, out + tap_weight[e##r]);
 
 KILN_TILE_KERNEL void conv_weight_last(PARAMETERS)
@@ -167,12 +167,12 @@ KILN_TILE_KERNEL void conv_weight_last(PARAMETERS)
 
 /* Vectors of dy channels; entries of the table are (channel, tap) of x. */
 #define ENTRY(r)                                                                                   \
-    const int e##r = min(start + r, taps - 1), a##r = distance[e##r];                                 \
+    const int e##r = min(start + r, taps - 1), a##r = distance[e##r];                              \
     float16 z##r = 0.0f;
 #define ENTRY_RESUME(r) z##r = LOAD16(out + tap_weight[e##r]);
 #define ENTRY_STEP(r) z##r = fma((float16)(p[a##r]), d, z##r);
 #define ENTRY_FINISH(r)                                                                            \
-    if (start + r < taps)                                                                             \
+    if (start + r < taps)                                                                          \
         STORE16(z##r, out + tap_weight[e##r]);
 
 KILN_TILE_KERNEL void conv_weight_first(PARAMETERS)

@@ -4,7 +4,7 @@
  *
  * Work-item (i, j, batch): rows from 14 i on (the last tile starts at m - 14
  * and stores only its own rows), columns from 32 j on. b is read in panels of
- * 32 columns: in place where its columns are dense and 32 divides n, else
+ * 32 columns: in place where its columns are dense and 16 divides n, else
  * packed with zeros at the end. a with dense columns is read in place by 14
  * broadcasts, five pointers for three rows each; with dense rows (or packed,
  * where m < 14) by one pointer.
@@ -37,8 +37,12 @@ KILN_TILE_KERNEL void matmul_pack_rows(__global const float *b, long b_offset,
     }
 }
 
-#define LOW(a, b) (float16)(a.s0, b.s0, a.s1, b.s1, a.s2, b.s2, a.s3, b.s3, a.s4, b.s4, a.s5, b.s5, a.s6, b.s6, a.s7, b.s7)
-#define HIGH(a, b) (float16)(a.s8, b.s8, a.s9, b.s9, a.sa, b.sa, a.sb, b.sb, a.sc, b.sc, a.sd, b.sd, a.se, b.se, a.sf, b.sf)
+#define LOW(a, b)                                                                                  \
+    (float16)(a.s0, b.s0, a.s1, b.s1, a.s2, b.s2, a.s3, b.s3, a.s4, b.s4, a.s5, b.s5, a.s6, b.s6,  \
+              a.s7, b.s7)
+#define HIGH(a, b)                                                                                 \
+    (float16)(a.s8, b.s8, a.s9, b.s9, a.sa, b.sa, a.sb, b.sb, a.sc, b.sc, a.sd, b.sd, a.se, b.se,  \
+              a.sf, b.sf)
 /* One of four equal steps that transpose 16 vectors: rows i and i + 8 interleave. */
 #define INTERLEAVE(in, out)                                                                        \
     const float16 out##0 = LOW(in##0, in##8), out##1 = HIGH(in##0, in##8);                         \
@@ -132,6 +136,8 @@ KILN_TILE_KERNEL void matmul_pack_a(__global const float *a, long a_offset, __gl
     __global float *target = c + c_offset + batch * c_batch + row * c_row + j * 32;                \
     __global const float *bp = b + b_offset + batch * b_batch + j * b_panel;                       \
     __global const float *ap = a + a_offset + batch * a_batch + row * a_row;                       \
+    /* the last panel of 16 columns in place: its second half is not stored */                     \
+    const int second = left > 16 ? 16 : 0;                                                         \
     ROWS14(DECLARE)
 
 /* Dense columns of a. */
@@ -142,7 +148,7 @@ KILN_TILE_KERNEL void matmul_tile_rows(TILE_PARAMETERS)
     __global const float *a0 = ap, *a3 = ap + 3 * step, *a6 = ap + 6 * step;
     __global const float *a9 = ap + 9 * step, *a12 = ap + 12 * step;
     for (int p = 0; p < depth; p++, bp += b_row) {
-        const float16 b0 = LOAD16(bp), b1 = LOAD16(bp + 16);
+        const float16 b0 = LOAD16(bp), b1 = LOAD16(bp + second);
         MULTIPLY(0, a0[p])
         MULTIPLY(1, a0[p + step])
         MULTIPLY(2, a0[p + 2 * step])
@@ -166,7 +172,7 @@ KILN_TILE_KERNEL void matmul_tile_columns(TILE_PARAMETERS, long step)
 {
     TILE_START
     for (int p = 0; p < depth; p++, bp += b_row, ap += step) {
-        const float16 b0 = LOAD16(bp), b1 = LOAD16(bp + 16);
+        const float16 b0 = LOAD16(bp), b1 = LOAD16(bp + second);
 #define MULTIPLY_ROW(r) MULTIPLY(r, ap[r])
         ROWS14(MULTIPLY_ROW)
     }

@@ -49,7 +49,8 @@ static enum kiln_status prepare_device(kiln_device_state *device,
     device->kernel_dir = cl_kernel_dir(error);
     if (!device->kernel_dir)
         return KILN_MACHINE;
-    if (options->kernel_cache && options->cache_dir && !caches_itself(device)) {
+    device->keep_binaries = !caches_itself(device);
+    if (options->kernel_cache && options->cache_dir) {
         device->cache_dir = cl_copy_string(options->cache_dir);
         if (!device->cache_dir)
             return kiln_fail(error, KILN_MACHINE, "out of memory");

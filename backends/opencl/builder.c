@@ -40,9 +40,16 @@ void cl_begin(struct cl_builder *builder, const char *file, const char *options,
 {
     cl_program program = NULL;
     if (builder->status == KILN_OK)
-        builder->status =
-            cl_program_get(builder->device, file, options, &program, builder->error);
+        builder->status = cl_program_get(builder->device, file, options, &program, builder->error);
     cl_begin_program(builder, program, kernel);
+}
+
+static cl_mem region_buffer(struct cl_builder *builder, enum kiln_region region)
+{
+    const kiln_memory *memory = builder->regions[region];
+    if (!memory)
+        cl_refuse(builder, "an operand lies in a region that is not there");
+    return memory ? memory->buffer : NULL;
 }
 
 static void argument(struct cl_builder *builder, size_t bytes, const void *value)
@@ -85,12 +92,7 @@ void cl_arg_local(struct cl_builder *builder, size_t bytes)
 
 static void region_offset(struct cl_builder *builder, enum kiln_region region, int64_t elements)
 {
-    const kiln_memory *memory = builder->regions[region];
-    if (!memory) {
-        cl_refuse(builder, "an operand lies in a region that is not there");
-        return;
-    }
-    cl_arg_buffer(builder, memory->buffer);
+    cl_arg_buffer(builder, region_buffer(builder, region));
     cl_arg_long(builder, elements);
 }
 
@@ -105,22 +107,14 @@ void cl_arg_scratch(struct cl_builder *builder, int64_t byte_offset)
     region_offset(builder, scratch->region, (scratch->offset + byte_offset) / 4);
 }
 
-static void end(struct cl_builder *builder, const size_t global[3], const size_t local[3])
+/* Appends the launch; one without work is dropped. */
+static void end(struct cl_builder *builder, bool empty)
 {
     struct cl_launch *launch = &builder->launch;
-    bool empty = false;
-    launch->n_dims = 1;
-    for (cl_uint i = 0; i < 3; i++) {
-        launch->global[i] = global[i];
-        launch->local[i] = local[i];
-        empty = empty || global[i] == 0;
-        if (global[i] > 1)
-            launch->n_dims = i + 1;
-    }
     kiln_exec *exec = builder->exec;
     if (builder->status == KILN_OK && !empty &&
         !cl_array_grow(&exec->launches, &exec->launch_capacity, exec->n_launches,
-                         sizeof *exec->launches))
+                       sizeof *exec->launches))
         builder->status = kiln_fail(builder->error, KILN_MACHINE, "out of memory");
     if (builder->status != KILN_OK || empty) {
         if (launch->kernel)
@@ -129,6 +123,15 @@ static void end(struct cl_builder *builder, const size_t global[3], const size_t
         exec->launches[exec->n_launches++] = *launch;
     }
     *launch = (struct cl_launch){0};
+}
+
+void cl_begin_product(struct cl_builder *builder, const struct kiln_step_matmul *s)
+{
+    builder->launch = (struct cl_launch){.product = s,
+                                         .a = region_buffer(builder, s->a.region),
+                                         .b = region_buffer(builder, s->b.region),
+                                         .c = region_buffer(builder, s->c.region)};
+    end(builder, false);
 }
 
 /* The compiler may have set a smaller limit for this kernel than the device's. */
@@ -150,10 +153,17 @@ void cl_end_local(struct cl_builder *builder, const int64_t groups[3], const siz
 {
     if (!group_fits(builder, local))
         cl_refuse(builder, "the kernel does not fit the device's work-group limits");
-    size_t global[3];
-    for (int i = 0; i < 3; i++)
-        global[i] = (size_t)groups[i] * local[i];
-    end(builder, global, local);
+    struct cl_launch *launch = &builder->launch;
+    bool empty = false;
+    launch->n_dims = 1;
+    for (cl_uint i = 0; i < 3; i++) {
+        launch->global[i] = (size_t)groups[i] * local[i];
+        launch->local[i] = local[i];
+        empty = empty || groups[i] == 0;
+        if (launch->global[i] > 1)
+            launch->n_dims = i + 1;
+    }
+    end(builder, empty);
 }
 
 void cl_end_groups(struct cl_builder *builder, int64_t x, int64_t y, int64_t z)
@@ -201,13 +211,12 @@ cl_mem cl_table(struct cl_builder *builder, const void *data, size_t bytes)
         return NULL;
     kiln_exec *exec = builder->exec;
     if (!cl_array_grow(&exec->tables, &exec->table_capacity, exec->n_tables,
-                         sizeof *exec->tables)) {
+                       sizeof *exec->tables)) {
         builder->status = kiln_fail(builder->error, KILN_MACHINE, "out of memory");
         return NULL;
     }
     cl_mem buffer;
-    builder->status =
-        cl_buffer_create(builder->device, (int64_t)bytes, &buffer, builder->error);
+    builder->status = cl_buffer_create(builder->device, (int64_t)bytes, &buffer, builder->error);
     if (builder->status != KILN_OK)
         return NULL;
     exec->tables[exec->n_tables].buffer = buffer;

@@ -12,7 +12,6 @@
 
 #include <xxhash.h>
 
-
 #define MAGIC "KILNCLBP"
 
 /* 1: first version */
@@ -23,8 +22,9 @@ struct header {
     uint64_t version, length, hash;
 };
 
+/* The file of a text built with options on this device and driver. */
 static bool cache_path(kiln_device_state *device, const char *text, const char *options,
-                       char path[4096])
+                       const char *extension, char path[4096])
 {
     if (!device->cache_dir)
         return false;
@@ -35,15 +35,16 @@ static bool cache_path(kiln_device_state *device, const char *text, const char *
     XXH3_128bits_reset(state);
     char format[32];
     snprintf(format, sizeof format, "%d", FORMAT_VERSION);
-    const char *parts[] = {format,       text,         options,        caps->name, caps->vendor,
-                           caps->driver, caps->version, caps->platform};
+    const char *parts[] = {format,       text,         options,       caps->name,
+                           caps->vendor, caps->driver, caps->version, caps->platform};
     /* with the terminators, so that no two lists of parts run together */
     for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
         XXH3_128bits_update(state, parts[i], strlen(parts[i]) + 1);
     XXH128_hash_t hash = XXH3_128bits_digest(state);
     XXH3_freeState(state);
-    return snprintf(path, 4096, "%s/%016llx%016llx.clbin", device->cache_dir,
-                    (unsigned long long)hash.high64, (unsigned long long)hash.low64) < 4096;
+    return snprintf(path, 4096, "%s/%016llx%016llx.%s", device->cache_dir,
+                    (unsigned long long)hash.high64, (unsigned long long)hash.low64,
+                    extension) < 4096;
 }
 
 /* The whole file if it is sound; the payload follows its header. */
@@ -69,7 +70,7 @@ static char *read_checked(const char *path, size_t *bytes)
 cl_program cl_cache_load(kiln_device_state *device, const char *text, const char *options)
 {
     char path[4096];
-    if (!cache_path(device, text, options, path))
+    if (!device->keep_binaries || !cache_path(device, text, options, "clbin", path))
         return NULL;
     size_t bytes;
     char *data = read_checked(path, &bytes);
@@ -77,8 +78,8 @@ cl_program cl_cache_load(kiln_device_state *device, const char *text, const char
         return NULL;
     cl_int status = CL_SUCCESS, code = CL_SUCCESS;
     const unsigned char *binary = (unsigned char *)data + sizeof(struct header);
-    cl_program program = clCreateProgramWithBinary(device->context, 1, &device->id, &bytes, &binary,
-                                                   &status, &code);
+    cl_program program =
+        clCreateProgramWithBinary(device->context, 1, &device->id, &bytes, &binary, &status, &code);
     free(data);
     if (!program)
         return NULL;
@@ -95,7 +96,7 @@ void cl_cache_store(kiln_device_state *device, const char *text, const char *opt
                     cl_program program)
 {
     char path[4096];
-    if (!cache_path(device, text, options, path))
+    if (!device->keep_binaries || !cache_path(device, text, options, "clbin", path))
         return;
     size_t bytes = 0;
     if (clGetProgramInfo(program, CL_PROGRAM_BINARY_SIZES, sizeof bytes, &bytes, NULL) !=
@@ -116,4 +117,23 @@ void cl_cache_store(kiln_device_state *device, const char *text, const char *opt
         cl_file_write(path, data, sizeof header + bytes);
     }
     free(data);
+}
+
+int cl_cache_verdict(kiln_device_state *device, const char *what)
+{
+    char path[4096];
+    size_t bytes = 0;
+    char *data =
+        cache_path(device, what, "", "verdict", path) ? cl_file_read(path, 16, &bytes) : NULL;
+    int verdict = !data ? 0 : strcmp(data, "good\n") == 0 ? 1 : strcmp(data, "bad\n") == 0 ? -1 : 0;
+    free(data);
+    return verdict;
+}
+
+void cl_cache_set_verdict(kiln_device_state *device, const char *what, int verdict)
+{
+    char path[4096];
+    const char *text = verdict > 0 ? "good\n" : "bad\n";
+    if (cache_path(device, what, "", "verdict", path))
+        cl_file_write(path, text, strlen(text));
 }

@@ -30,10 +30,10 @@ static cl_mem shape_table(struct cl_builder *builder, const struct kiln_step_con
 {
     const struct kiln_conv *conv = &s->conv;
     int32_t words[SHAPE_WORDS] = {
-        (int32_t)s->n,     (int32_t)s->c,     (int32_t)s->h,     (int32_t)s->w,  (int32_t)s->o,
-        (int32_t)s->kh,    (int32_t)s->kw,    (int32_t)s->oh,    (int32_t)s->ow, conv->stride[0],
-        conv->stride[1],   conv->dilation[0], conv->dilation[1], conv->pad[0],   conv->pad[2],
-        conv->groups};
+        (int32_t)s->n,     (int32_t)s->c,   (int32_t)s->h,   (int32_t)s->w,
+        (int32_t)s->o,     (int32_t)s->kh,  (int32_t)s->kw,  (int32_t)s->oh,
+        (int32_t)s->ow,    conv->stride[0], conv->stride[1], conv->dilation[0],
+        conv->dilation[1], conv->pad[0],    conv->pad[2],    conv->groups};
     layout_words(builder, s->x_layout, KILN_SHAPE(s->n, s->c, s->h, s->w), words + 16);
     layout_words(builder, s->weight_layout, KILN_SHAPE(s->o, s->c / conv->groups, s->kh, s->kw),
                  words + 28);
@@ -74,9 +74,13 @@ int cl_conv_candidates(kiln_device_state *device, const struct kiln_step *step,
     const struct kiln_step_conv *s = &step->as.conv;
     int n = 0;
     if (device->cpu_like && !device->reference)
-        n += step->kind == KILN_STEP_CONV_WEIGHT_GRAD ? cl_conv_weight_candidate(device, step, candidates)
-                                                      : cl_conv_tile_candidate(device, step, candidates);
-    if (s->x_layout == KILN_LAYOUT_DENSE && s->y_layout == KILN_LAYOUT_DENSE)
+        n += step->kind == KILN_STEP_CONV_WEIGHT_GRAD
+                 ? cl_conv_weight_candidate(device, step, candidates)
+                 : cl_conv_tile_candidate(device, step, candidates);
+    bool dense = s->x_layout == KILN_LAYOUT_DENSE && s->y_layout == KILN_LAYOUT_DENSE;
+    if (!device->cpu_like && !device->reference && dense)
+        n += cl_conv_local_candidates(device, step, candidates);
+    if (dense)
         candidates[n++] = (struct kiln_candidate){
             .algorithm = CL_CONV_PLAIN, .name = "plain", .weight_layout = KILN_LAYOUT_DENSE};
     return n;
@@ -88,6 +92,8 @@ void cl_conv_prepare(struct cl_builder *builder, const struct kiln_step *step)
         cl_conv_weight_prepare(builder, step);
     else if (step->algorithm == CL_CONV_TILE)
         cl_conv_tile_prepare(builder, step);
+    else if (step->algorithm == CL_CONV_LOCAL || step->algorithm == CL_CONV_LOCAL_LARGE)
+        cl_conv_local_prepare(builder, step);
     else
         prepare_plain(builder, step);
 }

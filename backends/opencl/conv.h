@@ -1,13 +1,13 @@
 /*
- * Convolutions on processors: how the taps of a step become the geometry of
- * kernels/lib/patch.clh.
+ * Convolutions: the algorithms, and for processors how the taps of a step
+ * become the geometry of kernels/lib/patch.clh.
  */
 #ifndef KILN_BACKENDS_OPENCL_CONV_H
 #define KILN_BACKENDS_OPENCL_CONV_H
 
 #include "backends/opencl/opencl.h"
 
-enum cl_conv_algorithm { CL_CONV_PLAIN, CL_CONV_TILE, CL_CONV_LOCAL };
+enum cl_conv_algorithm { CL_CONV_PLAIN, CL_CONV_TILE, CL_CONV_LOCAL, CL_CONV_LOCAL_LARGE };
 
 enum { CL_CONV_MAX_SIDE = 64 }; /* taps of one axis */
 
@@ -16,7 +16,7 @@ struct cl_axis {
     int64_t grid, source; /* extents */
     int step, n;
     int offset[CL_CONV_MAX_SIDE], tap[CL_CONV_MAX_SIDE]; /* tap: index in the kernel */
-    int target_step, target_first; /* where grid pixel t lies in the target */
+    int target_step, target_first;                       /* where grid pixel t lies in the target */
 };
 
 struct cl_gather {
@@ -36,8 +36,9 @@ int64_t cl_gather_pixels(const struct cl_gather *, int64_t band_rows);
  * their maps follow each other in the patch), with its weight's offset
  * tap * tap_stride + channel * channel_stride.
  */
-cl_mem cl_gather_table(struct cl_builder *, const struct cl_gather *, int64_t band_rows, int64_t kernel_columns,
-                       int64_t channels, int64_t tap_stride, int64_t channel_stride);
+cl_mem cl_gather_table(struct cl_builder *, const struct cl_gather *, int64_t band_rows,
+                       int64_t kernel_columns, int64_t channels, int64_t tap_stride,
+                       int64_t channel_stride);
 
 /* Whether sizes allow these kernels at all (groups, number of taps). */
 bool cl_conv_tiles(const struct kiln_step_conv *);
@@ -48,8 +49,14 @@ enum { CL_PATCH_SLACK_BYTES = 16 * 16 * 4 };
 int64_t cl_patch_limit(const kiln_device_state *, int64_t most);
 
 /* The processor family's candidate for the step's layouts: their number, 0 or 1. */
-int cl_conv_tile_candidate(const kiln_device_state *, const struct kiln_step *, struct kiln_candidate *);
-int cl_conv_weight_candidate(const kiln_device_state *, const struct kiln_step *, struct kiln_candidate *);
+int cl_conv_tile_candidate(const kiln_device_state *, const struct kiln_step *,
+                           struct kiln_candidate *);
+int cl_conv_weight_candidate(const kiln_device_state *, const struct kiln_step *,
+                             struct kiln_candidate *);
+/* Those of GPUs, for dense operands. */
+int cl_conv_local_candidates(const kiln_device_state *, const struct kiln_step *,
+                             struct kiln_candidate *);
+void cl_conv_local_prepare(struct cl_builder *, const struct kiln_step *);
 void cl_conv_tile_prepare(struct cl_builder *, const struct kiln_step *);
 void cl_conv_weight_prepare(struct cl_builder *, const struct kiln_step *);
 

@@ -12,8 +12,8 @@ static int floor_mod(int a, int b)
 static void forward_axis(struct cl_axis *axis, int64_t source, int64_t grid, int64_t kernel,
                          int stride, int dilation, int pad)
 {
-    *axis = (struct cl_axis){.grid = grid, .source = source, .step = stride, .n = (int)kernel,
-                             .target_step = 1};
+    *axis = (struct cl_axis){
+        .grid = grid, .source = source, .step = stride, .n = (int)kernel, .target_step = 1};
     for (int i = 0; i < axis->n; i++) {
         axis->offset[i] = i * dilation - pad;
         axis->tap[i] = i;
@@ -25,8 +25,8 @@ static void forward_axis(struct cl_axis *axis, int64_t source, int64_t grid, int
 static void backward_axis(struct cl_axis *axis, int64_t source, int64_t target, int64_t kernel,
                           int stride, int dilation, int pad, int first)
 {
-    *axis = (struct cl_axis){.source = source, .step = 1, .target_step = stride,
-                             .target_first = first};
+    *axis =
+        (struct cl_axis){.source = source, .step = 1, .target_step = stride, .target_first = first};
     axis->grid = first < target ? (target - first + stride - 1) / stride : 0;
     for (int i = 0; i < (int)kernel; i++) {
         int at = first + pad - i * dilation;
@@ -113,9 +113,9 @@ static int64_t distance(const struct cl_gather *gather, int64_t band_rows, int i
     return at * gather->horizontal.grid;
 }
 
-cl_mem cl_gather_table(struct cl_builder *builder, const struct cl_gather *gather, int64_t band_rows,
-                       int64_t kernel_columns, int64_t channels, int64_t tap_stride,
-                       int64_t channel_stride)
+cl_mem cl_gather_table(struct cl_builder *builder, const struct cl_gather *gather,
+                       int64_t band_rows, int64_t kernel_columns, int64_t channels,
+                       int64_t tap_stride, int64_t channel_stride)
 {
     const struct cl_axis *v = &gather->vertical, *h = &gather->horizontal;
     int64_t taps = (int64_t)v->n * h->n * channels, pixels = cl_gather_pixels(gather, band_rows);
@@ -125,8 +125,8 @@ cl_mem cl_gather_table(struct cl_builder *builder, const struct cl_gather *gathe
         cl_refuse(builder, "out of memory");
         return NULL;
     }
-    const int64_t head[] = {v->grid, h->grid, band_rows, 0, v->source, h->source, v->step, h->step,
-                            gather->n_classes, h->n, taps, pixels};
+    const int64_t head[] = {v->grid, h->grid, band_rows,         0,    v->source, h->source,
+                            v->step, h->step, gather->n_classes, h->n, taps,      pixels};
     for (size_t i = 0; i < sizeof head / sizeof *head; i++)
         *out++ = (int32_t)head[i];
     for (int k = 0; k < gather->n_classes; k++)

@@ -15,7 +15,8 @@ struct direction {
 static struct direction direction_of(const struct kiln_step *step)
 {
     const struct kiln_step_conv *s = &step->as.conv;
-    bool x_blocked = s->x_layout == KILN_LAYOUT_NCHW16C, y_blocked = s->y_layout == KILN_LAYOUT_NCHW16C;
+    bool x_blocked = s->x_layout == KILN_LAYOUT_NCHW16C,
+         y_blocked = s->y_layout == KILN_LAYOUT_NCHW16C;
     if (step->kind == KILN_STEP_CONV)
         return (struct direction){.forward = true,
                                   .source_blocked = x_blocked,
@@ -85,7 +86,8 @@ static int64_t unit_bytes(const struct cl_gather *gather, const struct direction
  * copying, which larger bands share. Fixed numbers, so that a result does not
  * depend on the machine.
  */
-static double band_cost(const struct cl_gather *gather, int64_t rows, double tile_cost, double copy_cost)
+static double band_cost(const struct cl_gather *gather, int64_t rows, double tile_cost,
+                        double copy_cost)
 {
     int64_t bands = divide_up(gather->vertical.grid, rows);
     double cost = 0;
@@ -127,15 +129,17 @@ static struct plan plan_of(const kiln_device_state *device, const struct kiln_st
     /* enough work-items for many cores, at the price of copying more often */
     best.group = targets + targets % 2;
     while (best.band_rows && best.group > 2 &&
-           s->n * divide_up(gather->vertical.grid, best.band_rows) * divide_up(targets, best.group) < 32)
+           s->n * divide_up(gather->vertical.grid, best.band_rows) *
+                   divide_up(targets, best.group) <
+               32)
         best.group = divide_up(best.group / 2, 2) * 2;
     return best;
 }
 
 /* --- launches -------------------------------------------------------------------- */
 
-static void launch(struct cl_builder *builder, const struct kiln_step_conv *s, const struct direction *d,
-                   const struct cl_gather *gather)
+static void launch(struct cl_builder *builder, const struct kiln_step_conv *s,
+                   const struct direction *d, const struct cl_gather *gather)
 {
     if (gather->vertical.grid == 0 || gather->horizontal.grid == 0)
         return;
@@ -144,12 +148,9 @@ static void launch(struct cl_builder *builder, const struct kiln_step_conv *s, c
     int64_t channels = d->source_blocked ? 1 : d->source_channels;
     int64_t blocks = d->source_channels / (d->source_blocked ? BLOCK : 1);
     int64_t targets = d->target_channels / (d->target_blocked ? BLOCK : 1);
-    const int32_t placing[] = {(int32_t)gather->target_rows,
-                               (int32_t)gather->target_columns,
-                               gather->vertical.target_step,
-                               gather->vertical.target_first,
-                               gather->horizontal.target_step,
-                               gather->horizontal.target_first};
+    const int32_t placing[] = {(int32_t)gather->target_rows,   (int32_t)gather->target_columns,
+                               gather->vertical.target_step,   gather->vertical.target_first,
+                               gather->horizontal.target_step, gather->horizontal.target_first};
     cl_mem geometry = cl_gather_table(builder, gather, plan.band_rows, s->kw, channels, strides.tap,
                                       strides.channel);
     cl_mem where = cl_table(builder, placing, sizeof placing);

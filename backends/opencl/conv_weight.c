@@ -11,11 +11,11 @@ static int64_t divide_up(int64_t a, int64_t b)
 struct weight_plan {
     bool x_blocked, y_blocked;
     enum kiln_layout layout;
-    int64_t x_blocks, y_blocks;        /* maps of 16 channels, or channels */
+    int64_t x_blocks, y_blocks;         /* maps of 16 channels, or channels */
     int64_t band_rows, together, group; /* rows and images of a patch; output blocks */
-    int64_t parts, share;              /* of the images */
-    int64_t patch_bytes, count;        /* elements of the weights */
-    int64_t tap, channel, in, out;     /* strides of the weights, in elements */
+    int64_t parts, share;               /* of the images */
+    int64_t patch_bytes, count;         /* elements of the weights */
+    int64_t tap, channel, in, out;      /* strides of the weights, in elements */
 };
 
 static void set_layout(const struct kiln_step_conv *s, struct weight_plan *plan)
@@ -90,10 +90,11 @@ int cl_conv_weight_candidate(const kiln_device_state *device, const struct kiln_
     struct weight_plan plan;
     if (!plan_weight(device, &step->as.conv, &plan))
         return 0;
-    *candidate = (struct kiln_candidate){.algorithm = CL_CONV_TILE,
-                                         .name = "tile",
-                                         .scratch_bytes = plan.parts > 1 ? plan.parts * plan.count * 4 : 0,
-                                         .weight_layout = plan.layout};
+    *candidate =
+        (struct kiln_candidate){.algorithm = CL_CONV_TILE,
+                                .name = "tile",
+                                .scratch_bytes = plan.parts > 1 ? plan.parts * plan.count * 4 : 0,
+                                .weight_layout = plan.layout};
     return 1;
 }
 
@@ -144,8 +145,8 @@ void cl_conv_weight_prepare(struct cl_builder *builder, const struct kiln_step *
     cl_arg_int(builder, plan.out);
     cl_arg_int(builder, plan.in);
     cl_arg_local(builder, (size_t)plan.patch_bytes + CL_PATCH_SLACK_BYTES);
-    cl_end_groups(builder, plan.x_blocked ? plan.x_blocks : 1,
-                  divide_up(plan.y_blocks, plan.group), plan.parts);
+    cl_end_groups(builder, plan.x_blocked ? plan.x_blocks : 1, divide_up(plan.y_blocks, plan.group),
+                  plan.parts);
     if (plan.parts > 1)
         add_parts(builder, s, &plan);
 }

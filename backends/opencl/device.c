@@ -164,6 +164,6 @@ void cl_device_caps(cl_platform_id platform, cl_device_id device, struct kiln_ca
     /* the arguments of a kernel, 1024 bytes at least, hold so many accesses */
     caps->loop_instructions = 128;
     caps->loop_accesses = 32;
-    caps->parallelism = cpu_like ? (int64_t)caps->compute_units * 4
-                                 : (int64_t)caps->compute_units * 64;
+    caps->parallelism =
+        cpu_like ? (int64_t)caps->compute_units * 4 : (int64_t)caps->compute_units * 64;
 }

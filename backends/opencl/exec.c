@@ -105,7 +105,7 @@ enum kiln_status cl_exec_run(kiln_device_state *device, kiln_exec *exec, int fir
     if (device->lost)
         return kiln_fail(error, KILN_MACHINE, "opencl: the device is lost");
     for (size_t i = exec->first[first]; i < exec->first[first + count]; i++) {
-        const struct cl_launch *launch = &exec->launches[i];
+        struct cl_launch *launch = &exec->launches[i];
         if (!launch->kernel) {
             enum kiln_status status = cl_blast_enqueue(device, launch, error);
             if (status != KILN_OK)

@@ -66,8 +66,7 @@ static enum kiln_status build_new(kiln_device_state *device, struct kiln_error *
     if (!device->loop_kernels || device->loop_kernels->program)
         return KILN_OK;
     char *prelude;
-    enum kiln_status status =
-        cl_source_read(device->kernel_dir, "lib/loop.clh", &prelude, error);
+    enum kiln_status status = cl_source_read(device->kernel_dir, "lib/loop.clh", &prelude, error);
     if (status != KILN_OK)
         return status;
     struct cl_text text = {0};

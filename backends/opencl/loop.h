@@ -29,17 +29,17 @@ struct cl_form {
     bool reduced[CL_LOOP_DIMS];
     enum cl_role role[CL_LOOP_DIMS];
     int64_t stride[KILN_LOOP_MAX_ACCESSES][CL_LOOP_DIMS];
-    bool groups;      /* a work-group a kept index: the GPU family */
-    bool reduces;     /* has reduced dimensions */
+    bool groups;        /* a work-group a kept index: the GPU family */
+    bool reduces;       /* has reduced dimensions */
     bool inner_reduced; /* the last dimension is reduced */
     enum cl_lanes lanes;
-    int first_lane;   /* first lane dimension; n_dims without lanes */
-    int outer_width;  /* 1 or 16: registers of the outer level */
-    bool tail;        /* LONG: the extent is no multiple of 16 */
-    bool wide;        /* indices need 64 bits */
-    int chunked;      /* dimension whose range is divided among work-items, -1 */
-    int64_t n_outer;  /* product of the OUTER extents, in blocks of lanes */
-    int n_symbols;    /* distinct strides that are arguments */
+    int first_lane;  /* first lane dimension; n_dims without lanes */
+    int outer_width; /* 1 or 16: registers of the outer level */
+    bool tail;       /* LONG: the extent is no multiple of 16 */
+    bool wide;       /* indices need 64 bits */
+    int chunked;     /* dimension whose range is divided among work-items, -1 */
+    int64_t n_outer; /* product of the OUTER extents, in blocks of lanes */
+    int n_symbols;   /* distinct strides that are arguments */
     int64_t symbol[KILN_LOOP_MAX_ACCESSES * CL_LOOP_DIMS];
 };
 

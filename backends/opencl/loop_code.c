@@ -91,8 +91,8 @@ static void accumulate(struct code *code, int i, char into, struct lane_loop lan
                        const char *value, const char *indent)
 {
     bool sum = code->form->loop->instructions[i].op == KILN_INSTRUCTION_SUM;
-    cl_text_append(code->text, "%s%c%d%s = kiln_%s%d(%c%d%s, %s);\n", indent, into, i,
-                     lanes.suffix, sum ? "sum" : "max", lanes.width, into, i, lanes.suffix, value);
+    cl_text_append(code->text, "%s%c%d%s = kiln_%s%d(%c%d%s, %s);\n", indent, into, i, lanes.suffix,
+                   sum ? "sum" : "max", lanes.width, into, i, lanes.suffix, value);
 }
 
 static void declare(struct code *code, int section, char name, struct lane_loop lanes,
@@ -102,9 +102,8 @@ static void declare(struct code *code, int section, char name, struct lane_loop 
     for (int i = 0; i < loop->n_instructions; i++)
         if (loop->instructions[i].section == section && is_reduction(&loop->instructions[i]))
             cl_text_append(code->text, "%s%s %c%d%s = %s;\n", indent,
-                             cl_loop_type(false, lanes.width), name, i, lanes.suffix,
-                             loop->instructions[i].op == KILN_INSTRUCTION_SUM ? "0.0f"
-                                                                              : "-INFINITY");
+                           cl_loop_type(false, lanes.width), name, i, lanes.suffix,
+                           loop->instructions[i].op == KILN_INSTRUCTION_SUM ? "0.0f" : "-INFINITY");
 }
 
 /* The element level of a section; its operands of reductions go to t<i>. */
@@ -154,7 +153,7 @@ static void inner_loop(struct code *code, int section, int d, struct lane_loop l
     snprintf(limit, sizeof limit, lanes.step > 1 ? "hi%d - %d" : "hi%d", d, lanes.step - 1);
     if (!section_reduces(code->form->loop, section)) {
         cl_text_append(code->text, "        for (; j%d < %s; j%d += %d) {\n", d, limit, d,
-                         lanes.step);
+                       lanes.step);
         element(code, section, lanes, "            ");
         cl_text_append(code->text, "        }\n");
         return;
@@ -162,9 +161,9 @@ static void inner_loop(struct code *code, int section, int d, struct lane_loop l
     cl_text_append(code->text, "        while (j%d < %s) {\n", d, limit);
     declare(code, section, 't', lanes, "            ");
     cl_text_append(code->text,
-                     "            const %s end = min((%s)(%s), (%s)(j%d + %d));\n"
-                     "            for (; j%d < end; j%d += %d) {\n",
-                     idx, idx, limit, idx, d, CHUNK_STEPS * lanes.step, d, d, lanes.step);
+                   "            const %s end = min((%s)(%s), (%s)(j%d + %d));\n"
+                   "            for (; j%d < end; j%d += %d) {\n",
+                   idx, idx, limit, idx, d, CHUNK_STEPS * lanes.step, d, d, lanes.step);
     element(code, section, lanes, "                ");
     cl_text_append(code->text, "            }\n");
     add_chunk(code, section, lanes, "            ");
@@ -183,11 +182,11 @@ static void finish_vector(struct code *code, int i, bool has_scalar)
         for (int d = form->n_dims - 1; d >= form->first_lane; d--)
             for (int64_t e = form->extent[d]; e > 1; e /= 2, bit++)
                 if (form->reduced[d])
-                    cl_text_append(code->text, "    r%d = kiln_fold_%s%d(r%d);\n", i, op,
-                                     1 << bit, i);
+                    cl_text_append(code->text, "    r%d = kiln_fold_%s%d(r%d);\n", i, op, 1 << bit,
+                                   i);
     } else if (has_scalar) {
-        cl_text_append(code->text, "    const float r%d = kiln_%s1(kiln_lanes_%s(a%dv), a%d);\n",
-                         i, op, op, i, i);
+        cl_text_append(code->text, "    const float r%d = kiln_%s1(kiln_lanes_%s(a%dv), a%d);\n", i,
+                       op, op, i, i);
     } else {
         cl_text_append(code->text, "    const float r%d = kiln_lanes_%s(a%dv);\n", i, op, i);
     }
@@ -204,7 +203,7 @@ static void finish_reductions(struct code *code, int section, bool vector, bool 
             finish_vector(code, i, scalar);
         else
             cl_text_append(code->text, "    const %s r%d = a%d;\n",
-                             cl_loop_type(false, form->outer_width), i, i);
+                           cl_loop_type(false, form->outer_width), i, i);
     }
 }
 
@@ -237,11 +236,11 @@ static void nested_loops(struct code *code, int section, const struct lane_loop 
             continue;
         bounds(form, d, low, high);
         cl_text_append(code->text, "    for (%s j%d = %s; j%d < %s; j%d++)\n", index_type(form), d,
-                         low, d, high, d);
+                       low, d, high, d);
     }
     bounds(form, last, low, high);
     cl_text_append(code->text, "    {\n        %s j%d = %s;\n        const %s hi%d = %s;\n",
-                     index_type(form), last, low, index_type(form), last, high);
+                   index_type(form), last, low, index_type(form), last, high);
     for (int i = 0; i < n_lanes; i++)
         inner_loop(code, section, last, lanes[i]);
     cl_text_append(code->text, "    }\n");
@@ -289,10 +288,10 @@ static void divide(struct code *code, const char *number, enum cl_role role, cha
             continue;
         if (d == first)
             cl_text_append(code->text, "%sconst %s %c%d = rest;\n", indent, index_type(form), name,
-                             d);
+                           d);
         else
             cl_text_append(code->text, "%sconst %s %c%d = rest %% n%d;\n%srest /= n%d;\n", indent,
-                             index_type(form), name, d, d, indent, d);
+                           index_type(form), name, d, d, indent, d);
     }
 }
 
@@ -304,7 +303,7 @@ static void group_pass(struct code *code, int section)
     const struct lane_loop scalar = {1, 1, ""};
     declare(code, section, 'a', scalar, "    ");
     cl_text_append(code->text, "    for (%s r = turn; r < n_reduced; r += turns) {\n",
-                     index_type(form));
+                   index_type(form));
     divide(code, "r", CL_ROLE_LOOPED, 'j', "        ");
     declare(code, section, 't', scalar, "        ");
     cl_text_append(code->text, "        if (live) {\n");
@@ -315,9 +314,9 @@ static void group_pass(struct code *code, int section)
         const struct kiln_instruction *instruction = &form->loop->instructions[i];
         if (instruction->section == section && is_reduction(instruction))
             cl_text_append(code->text,
-                             "    const float r%d = kiln_group_%s(a%d, scratch, turn, turns, "
-                             "apart);\n",
-                             i, instruction->op == KILN_INSTRUCTION_SUM ? "sum" : "max", i);
+                           "    const float r%d = kiln_group_%s(a%d, scratch, turn, turns, "
+                           "apart);\n",
+                           i, instruction->op == KILN_INSTRUCTION_SUM ? "sum" : "max", i);
     }
 }
 
@@ -341,7 +340,7 @@ static void parameters(struct code *code)
     for (int i = 0; i < form->n_symbols; i++)
         cl_text_append(code->text, "%s s%d, ", index_type(form), i);
     cl_text_append(code->text, "%s n_outer, %s n_reduced, %s share, int turns)\n{\n",
-                     index_type(form), index_type(form), index_type(form));
+                   index_type(form), index_type(form), index_type(form));
 }
 
 static const char *const pointer_type[KILN_DTYPE_COUNT] = {
@@ -352,9 +351,9 @@ static void pointers(struct code *code)
     const struct kiln_loop *loop = code->form->loop;
     for (int a = 0; a < loop->n_accesses; a++)
         cl_text_append(code->text, "    __global %s *p%d = (__global %s *)(m%d + o%d);\n",
-                         pointer_type[loop->accesses[a].place.dtype], a,
-                         pointer_type[loop->accesses[a].place.dtype],
-                         (int)loop->accesses[a].place.region, a);
+                       pointer_type[loop->accesses[a].place.dtype], a,
+                       pointer_type[loop->accesses[a].place.dtype],
+                       (int)loop->accesses[a].place.region, a);
 }
 
 static void outer_addresses(struct code *code)
@@ -398,7 +397,7 @@ static void kept_tail(struct code *code)
     scalar.outer_width = 1;
     struct code tail = {&scalar, code->text};
     cl_text_append(code->text, "    } else for (%s i%d = first; i%d < n%d; i%d++) {\n",
-                     index_type(form), d, d, d, d);
+                   index_type(form), d, d, d, d);
     kept_index(&tail);
     cl_text_append(code->text, "    }\n");
 }
@@ -408,14 +407,14 @@ static void processor_body(struct code *code)
     const struct cl_form *form = code->form;
     const char *idx = index_type(form);
     cl_text_append(code->text,
-                     "    const %s from = (%s)get_global_id(1) * turns;\n"
-                     "    const %s to = min((%s)(from + turns), n_outer);\n",
-                     idx, idx, idx, idx);
+                   "    const %s from = (%s)get_global_id(1) * turns;\n"
+                   "    const %s to = min((%s)(from + turns), n_outer);\n",
+                   idx, idx, idx, idx);
     if (form->chunked >= 0)
         cl_text_append(code->text,
-                         "    const %s low = (%s)get_global_id(0) * share;\n"
-                         "    const %s high = min((%s)(low + share), n%d);\n",
-                         idx, idx, idx, idx, form->chunked);
+                       "    const %s low = (%s)get_global_id(0) * share;\n"
+                       "    const %s high = min((%s)(low + share), n%d);\n",
+                       idx, idx, idx, idx, form->chunked);
     cl_text_append(code->text, "    for (%s o = from; o < to; o++) {\n", idx);
     int d = form->first_lane;
     if (!cl_form_kept_lanes(form)) {
@@ -423,9 +422,9 @@ static void processor_body(struct code *code)
         kept_index(code);
     } else {
         cl_text_append(code->text,
-                         "    const %s blocks = (n%d + %d) / %d;\n"
-                         "    const %s first = o %% blocks * %d;\n",
-                         idx, d, CL_LANE_COUNT - 1, CL_LANE_COUNT, idx, CL_LANE_COUNT);
+                       "    const %s blocks = (n%d + %d) / %d;\n"
+                       "    const %s first = o %% blocks * %d;\n",
+                       idx, d, CL_LANE_COUNT - 1, CL_LANE_COUNT, idx, CL_LANE_COUNT);
         struct cl_form others = *form;
         others.role[d] = CL_ROLE_LANE;
         struct code outside = {&others, code->text};
@@ -448,22 +447,22 @@ static void group_body(struct code *code)
     const char *idx = index_type(form);
     if (!form->reduces) {
         cl_text_append(code->text,
-                         "    const %s o = (%s)get_global_id(0);\n"
-                         "    if (o >= n_outer)\n        return;\n",
-                         idx, idx);
+                       "    const %s o = (%s)get_global_id(0);\n"
+                       "    if (o >= n_outer)\n        return;\n",
+                       idx, idx);
     } else {
         cl_text_append(code->text,
-                         "    __local float scratch[256];\n"
-                         "    const int local_number = get_local_id(0);\n"
-                         "    const int columns = (int)get_local_size(0) / turns;\n"
-                         "    const int turn = local_number %s;\n"
-                         "    const int apart = %s;\n"
-                         "    const %s number = (%s)get_group_id(0) * columns + local_number %s;\n"
-                         "    const bool live = number < n_outer;\n"
-                         "    const %s o = live ? number : n_outer - 1;\n",
-                         form->inner_reduced ? "% turns" : "/ columns",
-                         form->inner_reduced ? "1" : "columns", idx, idx,
-                         form->inner_reduced ? "/ turns" : "% columns", idx);
+                       "    __local float scratch[256];\n"
+                       "    const int local_number = get_local_id(0);\n"
+                       "    const int columns = (int)get_local_size(0) / turns;\n"
+                       "    const int turn = local_number %s;\n"
+                       "    const int apart = %s;\n"
+                       "    const %s number = (%s)get_group_id(0) * columns + local_number %s;\n"
+                       "    const bool live = number < n_outer;\n"
+                       "    const %s o = live ? number : n_outer - 1;\n",
+                       form->inner_reduced ? "% turns" : "/ columns",
+                       form->inner_reduced ? "1" : "columns", idx, idx,
+                       form->inner_reduced ? "/ turns" : "% columns", idx);
     }
     divide(code, "o", CL_ROLE_OUTER, 'i', "    ");
     kept_index(code);

@@ -86,11 +86,9 @@ static const char *typed_expression(uint16_t op, bool integer, bool from_integer
     case KILN_OP_ABS:
         return integer ? "max(A, -A)" : "fabs(A)";
     case KILN_OP_MAX:
-        return integer ? "max(A, B)"
-               : width == 1 ? "kiln_max1(A, B)" : "kiln_max16(A, B)";
+        return integer ? "max(A, B)" : width == 1 ? "kiln_max1(A, B)" : "kiln_max16(A, B)";
     case KILN_OP_MIN:
-        return integer ? "min(A, B)"
-               : width == 1 ? "kiln_min1(A, B)" : "kiln_min16(A, B)";
+        return integer ? "min(A, B)" : width == 1 ? "kiln_min1(A, B)" : "kiln_min16(A, B)";
     case KILN_OP_CAST:
         if (integer == from_integer)
             return "A";
@@ -108,8 +106,7 @@ static const char *find_expression(const struct cl_form *form,
     for (size_t i = 0; i < sizeof expressions / sizeof *expressions; i++)
         if (expressions[i].op == instruction->op)
             return width == 1 ? expressions[i].scalar : expressions[i].vector;
-    bool from_integer =
-        instruction->a >= 0 && form->loop->instructions[instruction->a].integer;
+    bool from_integer = instruction->a >= 0 && form->loop->instructions[instruction->a].integer;
     return typed_expression(instruction->op, instruction->integer, from_integer, width);
 }
 
@@ -177,7 +174,7 @@ static void load(struct cl_text *text, const struct cl_form *form,
         cl_text_append(text, "(%s)(", cl_loop_type(instruction->integer, width));
     for (int lane = 0; lane < (pattern == SAME ? 1 : CL_LANE_COUNT); lane++) {
         cl_text_append(text, "%sload1%c_%s(p%d + %s", lane ? ", " : "", kind, suffix, access,
-                         address);
+                       address);
         if (pattern == SCATTERED)
             lane_offset(text, form, access, lane);
         cl_text_append(text, ")");
@@ -212,7 +209,7 @@ static void store(struct cl_text *text, const struct cl_form *form,
     bool element = instruction->section % 2 == 1;
     if (width == 1 || lane_pattern(form, access) == IN_A_ROW) {
         cl_text_append(text, "%sstore%d%c_%s(p%d + %s, ", indent, width, kind, suffix, access,
-                         address);
+                       address);
         cl_loop_operand(text, form, instruction->a, width);
         cl_text_append(text, ");\n");
         return;
@@ -241,7 +238,7 @@ void cl_loop_instruction(struct cl_text *text, const struct cl_form *form, int i
         return;
     }
     cl_text_append(text, "%sconst %s %c%d = ", indent, cl_loop_type(instruction->integer, width),
-                     cl_loop_is_element(instruction) ? 'e' : 'r', i);
+                   cl_loop_is_element(instruction) ? 'e' : 'r', i);
     if (instruction->op == KILN_INSTRUCTION_LOAD) {
         load(text, form, instruction, width, address);
     } else {

@@ -1,17 +1,16 @@
-/* Matrix products: the ways to do them, and the plain and the tiled one. */
+/* Matrix products: the ways to do them, and all launches but CLBlast's. */
 #include "backends/opencl/opencl.h"
 
-enum { PLAIN, TILE };
-enum { TILE_ROWS = 14, TILE_COLUMNS = 32 };
+enum { PLAIN, TILE, LOCAL, LOCAL_LARGE, BLAST };
+enum { TILE_ROWS = 14, TILE_COLUMNS = 32, PAGE_ELEMENTS = 1024 };
 
 static int64_t divide_up(int64_t a, int64_t b)
 {
     return (a + b - 1) / b;
 }
 
-static void prepare_plain(struct cl_builder *builder, const struct kiln_step_matmul *s)
+static void all_arguments(struct cl_builder *builder, const struct kiln_step_matmul *s)
 {
-    cl_begin(builder, "matmul_plain.cl", "", "matmul_plain");
     cl_arg_place(builder, &s->a);
     cl_arg_place(builder, &s->b);
     cl_arg_place(builder, &s->c);
@@ -24,7 +23,24 @@ static void prepare_plain(struct cl_builder *builder, const struct kiln_step_mat
     cl_arg_int(builder, s->m);
     cl_arg_int(builder, s->n);
     cl_arg_int(builder, s->k);
+}
+
+static void prepare_plain(struct cl_builder *builder, const struct kiln_step_matmul *s)
+{
+    cl_begin(builder, "matmul_plain.cl", "", "matmul_plain");
+    all_arguments(builder, s);
     cl_end_items(builder, s->batch * s->m * s->n, s->k * 2);
+}
+
+/* Tiles in local memory, for GPUs. */
+static void prepare_local(struct cl_builder *builder, const struct kiln_step_matmul *s,
+                          int64_t side)
+{
+    cl_begin(builder, "matmul_local.cl", side == 128 ? "-DSIDE=128" : "", "matmul_local");
+    all_arguments(builder, s);
+    const int64_t groups[3] = {divide_up(s->n, side), divide_up(s->m, side), s->batch};
+    const size_t local[3] = {256, 1, 1};
+    cl_end_local(builder, groups, local);
 }
 
 /* --- tiles of a processor ------------------------------------------------------- */
@@ -39,7 +55,9 @@ static struct tiling tiling_of(const struct kiln_step_matmul *s)
 {
     struct tiling t = {.panels = divide_up(s->n, TILE_COLUMNS)};
     t.columns_of_b = s->b_stride[2] != 1 && s->n > 1;
-    t.pack_b = t.columns_of_b || s->n % TILE_COLUMNS != 0;
+    /* rows a multiple of a page apart would share a few sets of the caches */
+    bool aliased = s->b_stride[1] % PAGE_ELEMENTS == 0 && s->m >= 4 * TILE_ROWS && s->k >= 64;
+    t.pack_b = t.columns_of_b || s->n % (TILE_COLUMNS / 2) != 0 || aliased;
     t.pack_a = s->m < TILE_ROWS;
     t.b_batches = s->b_stride[0] == 0 ? 1 : s->batch;
     t.a_batches = s->a_stride[0] == 0 ? 1 : s->batch;
@@ -87,7 +105,8 @@ static void prepare_tile(struct cl_builder *builder, const struct kiln_step_matm
     if (t.pack_a)
         pack_a(builder, s, &t);
     bool dense_columns = !t.pack_a && s->a_stride[2] == 1;
-    cl_begin(builder, "matmul_tile.cl", "", dense_columns ? "matmul_tile_rows" : "matmul_tile_columns");
+    cl_begin(builder, "matmul_tile.cl", "",
+             dense_columns ? "matmul_tile_rows" : "matmul_tile_columns");
     if (t.pack_a)
         cl_arg_scratch(builder, t.b_bytes);
     else
@@ -114,6 +133,21 @@ static void prepare_tile(struct cl_builder *builder, const struct kiln_step_matm
     cl_end_groups(builder, divide_up(s->m, TILE_ROWS), t.panels, s->batch);
 }
 
+static int local_candidates(const kiln_device_state *device, const struct kiln_step_matmul *s,
+                            struct kiln_candidate *candidates)
+{
+    if (device->cpu_like || device->caps.work_group_size < 256)
+        return 0;
+    const struct kiln_candidate small = {.algorithm = LOCAL, .name = "local64"};
+    const struct kiln_candidate large = {.algorithm = LOCAL_LARGE, .name = "local128"};
+    /* large tiles reuse more, but must occupy the device */
+    bool prefer_large = divide_up(s->m, 128) * divide_up(s->n, 128) * s->batch >=
+                        (int64_t)device->caps.compute_units;
+    candidates[0] = prefer_large ? large : small;
+    candidates[1] = prefer_large ? small : large;
+    return 2;
+}
+
 int cl_matmul_candidates(kiln_device_state *device, const struct kiln_step *step,
                          struct kiln_candidate *candidates)
 {
@@ -124,14 +158,32 @@ int cl_matmul_candidates(kiln_device_state *device, const struct kiln_step *step
         candidates[n++] = (struct kiln_candidate){
             .algorithm = TILE, .name = "tile", .scratch_bytes = t.a_bytes + t.b_bytes};
     }
+    if (!device->reference) {
+        n += local_candidates(device, s, candidates + n);
+        if (cl_blast_suits(s) && cl_blast_usable(device))
+            candidates[n++] = (struct kiln_candidate){.algorithm = BLAST, .name = "clblast"};
+    }
     candidates[n++] = (struct kiln_candidate){.algorithm = PLAIN, .name = "plain"};
     return n;
 }
 
 void cl_matmul_prepare(struct cl_builder *builder, const struct kiln_step *step)
 {
-    if (step->algorithm == TILE)
-        prepare_tile(builder, &step->as.matmul);
-    else
-        prepare_plain(builder, &step->as.matmul);
+    const struct kiln_step_matmul *s = &step->as.matmul;
+    switch (step->algorithm) {
+    case TILE:
+        prepare_tile(builder, s);
+        break;
+    case LOCAL:
+        prepare_local(builder, s, 64);
+        break;
+    case LOCAL_LARGE:
+        prepare_local(builder, s, 128);
+        break;
+    case BLAST:
+        cl_blast_prepare(builder, s);
+        break;
+    default:
+        prepare_plain(builder, s);
+    }
 }

@@ -156,8 +156,7 @@ enum kiln_status cl_memory_write(kiln_device_state *device, kiln_memory *memory,
         device->waits++;
         cl_int code = clEnqueueWriteBuffer(device->queue, memory->buffer, CL_TRUE, (size_t)offset,
                                            (size_t)bytes, source, 0, NULL, NULL);
-        return code == CL_SUCCESS ? KILN_OK
-                                  : cl_fail(device, error, code, "clEnqueueWriteBuffer");
+        return code == CL_SUCCESS ? KILN_OK : cl_fail(device, error, code, "clEnqueueWriteBuffer");
     }
     const char *from = source;
     while (bytes > 0) {

@@ -45,11 +45,12 @@ struct kiln_device_state {
     cl_command_queue queue;
     struct kiln_caps caps;
     char vendor[128], libraries[512];
-    char *kernel_dir, *cache_dir; /* cache_dir: NULL = no cache of binaries */
-    bool cpu_like;  /* float16 tiles, one work-item a group; else local memory */
-    bool lost;      /* after a fatal error nothing is enqueued any more */
-    bool reference; /* plain kernels only */
-    int blast;      /* CLBlast: 0 not tried, 1 passed its check, -1 not usable */
+    char *kernel_dir, *cache_dir; /* cache_dir: NULL = nothing is kept on disk */
+    bool keep_binaries;           /* false where the driver caches them itself */
+    bool cpu_like;                /* float16 tiles, one work-item a group; else local memory */
+    bool lost;                    /* after a fatal error nothing is enqueued any more */
+    bool reference;               /* plain kernels only */
+    int blast;                    /* CLBlast: 0 not tried, 1 passed its check, -1 not usable */
     struct cl_staging staging;
     struct cl_built_program *programs;
     struct cl_loop_kernel *loop_kernels;
@@ -68,6 +69,7 @@ struct cl_launch {
     size_t global[3], local[3];
     const struct kiln_step_matmul *product;
     cl_mem a, b, c;
+    bool warm; /* the product was enqueued before */
 };
 
 struct kiln_exec {
@@ -79,7 +81,7 @@ struct kiln_exec {
     struct cl_memory_table {
         cl_mem buffer;
         int64_t bytes;
-    } *tables; /* constant tables of the steps */
+    } * tables; /* constant tables of the steps */
 };
 
 /* The first failure sticks; later calls do nothing. */
@@ -113,40 +115,48 @@ bool cl_device_cpu_like(cl_device_id);
 
 /* --- memory (memory.c) ------------------------------------------------------ */
 
-enum kiln_status cl_memory_create(kiln_device_state *, int64_t bytes, kiln_memory **, struct kiln_error *);
+enum kiln_status cl_memory_create(kiln_device_state *, int64_t bytes, kiln_memory **,
+                                  struct kiln_error *);
 void cl_memory_destroy(kiln_device_state *, kiln_memory *);
-enum kiln_status cl_memory_write(kiln_device_state *, kiln_memory *, int64_t offset, const void *source,
-                                 int64_t bytes, struct kiln_error *);
-enum kiln_status cl_memory_read(kiln_device_state *, kiln_memory *, int64_t offset, void *target, int64_t bytes,
-                                struct kiln_error *);
+enum kiln_status cl_memory_write(kiln_device_state *, kiln_memory *, int64_t offset,
+                                 const void *source, int64_t bytes, struct kiln_error *);
+enum kiln_status cl_memory_read(kiln_device_state *, kiln_memory *, int64_t offset, void *target,
+                                int64_t bytes, struct kiln_error *);
 enum kiln_status cl_staging_create(kiln_device_state *, struct kiln_error *);
 void cl_staging_destroy(kiln_device_state *);
 /* A buffer counted in the device's account, not filled. */
-enum kiln_status cl_buffer_create(kiln_device_state *, int64_t bytes, cl_mem *, struct kiln_error *);
+enum kiln_status cl_buffer_create(kiln_device_state *, int64_t bytes, cl_mem *,
+                                  struct kiln_error *);
 void cl_buffer_destroy(kiln_device_state *, cl_mem, int64_t bytes);
 
 /* --- programs (program.c, source.c, cache.c) --------------------------------- */
 
 /* The text of kernel_dir/file with its includes inlined; the caller frees it. */
-enum kiln_status cl_source_read(const char *kernel_dir, const char *file, char **text, struct kiln_error *);
+enum kiln_status cl_source_read(const char *kernel_dir, const char *file, char **text,
+                                struct kiln_error *);
 /* The directory of the kernels, or NULL with the error set. Freed by the caller. */
 char *cl_kernel_dir(struct kiln_error *);
 /* Builds (or finds) kernels/file with "-DX=1 -DY=2" options. */
-enum kiln_status cl_program_get(kiln_device_state *, const char *file, const char *options, cl_program *,
-                                struct kiln_error *);
+enum kiln_status cl_program_get(kiln_device_state *, const char *file, const char *options,
+                                cl_program *, struct kiln_error *);
 /* Builds a text; name stands for a file name in messages. */
-enum kiln_status cl_program_build(kiln_device_state *, const char *name, const char *text, const char *options,
-                                  cl_program *, struct kiln_error *);
+enum kiln_status cl_program_build(kiln_device_state *, const char *name, const char *text,
+                                  const char *options, cl_program *, struct kiln_error *);
 void cl_programs_release(kiln_device_state *);
 /* A program from the disk cache, or NULL. */
 cl_program cl_cache_load(kiln_device_state *, const char *text, const char *options);
 void cl_cache_store(kiln_device_state *, const char *text, const char *options, cl_program);
+/* What a check of this device and driver found: 1 good, -1 bad, 0 not known. */
+int cl_cache_verdict(kiln_device_state *, const char *what);
+void cl_cache_set_verdict(kiln_device_state *, const char *what, int verdict);
 
 /* --- building launches (builder.c) ------------------------------------------- */
 
 void cl_begin(struct cl_builder *, const char *file, const char *options, const char *kernel);
 /* As cl_begin with a program at hand. */
 void cl_begin_program(struct cl_builder *, cl_program, const char *kernel);
+/* A launch that is a product by CLBlast; ends at once. */
+void cl_begin_product(struct cl_builder *, const struct kiln_step_matmul *);
 /* Two arguments: the region's buffer and the offset in elements. */
 void cl_arg_place(struct cl_builder *, const struct kiln_place *);
 /* As cl_arg_place, for f32 elements starting so many bytes into the step's scratch. */
@@ -177,21 +187,26 @@ void cl_refuse(struct cl_builder *, const char *why);
 
 /* Whether CLBlast is there and multiplies rightly on this device (checked once). */
 bool cl_blast_usable(kiln_device_state *);
+/* Whether the strides are such as BLAS knows, and the product is worth a call. */
+bool cl_blast_suits(const struct kiln_step_matmul *);
 void cl_blast_prepare(struct cl_builder *, const struct kiln_step_matmul *);
-enum kiln_status cl_blast_enqueue(kiln_device_state *, const struct cl_launch *, struct kiln_error *);
+enum kiln_status cl_blast_enqueue(kiln_device_state *, struct cl_launch *, struct kiln_error *);
 void cl_blast_close(kiln_device_state *);
-/* "; CLBlast" where it is built in, else "". */
+/* "; CLBlast 1.5.3" where it is built in, else "". */
 const char *cl_blast_version(void);
 
 /* --- the steps ----------------------------------------------------------------- */
 
 enum kiln_status cl_exec_create(kiln_device_state *, const struct kiln_steps *,
-                                kiln_memory *const regions[KILN_REGION_COUNT], kiln_exec **, struct kiln_error *);
+                                kiln_memory *const regions[KILN_REGION_COUNT], kiln_exec **,
+                                struct kiln_error *);
 void cl_exec_destroy(kiln_device_state *, kiln_exec *);
-enum kiln_status cl_exec_run(kiln_device_state *, kiln_exec *, int first, int count, struct kiln_error *);
+enum kiln_status cl_exec_run(kiln_device_state *, kiln_exec *, int first, int count,
+                             struct kiln_error *);
 
 /* Builds the kernels of all loops among the steps that are not built yet. */
-enum kiln_status cl_loops_build(kiln_device_state *, const struct kiln_steps *, struct kiln_error *);
+enum kiln_status cl_loops_build(kiln_device_state *, const struct kiln_steps *,
+                                struct kiln_error *);
 void cl_loops_release(kiln_device_state *);
 
 void cl_loop_prepare(struct cl_builder *, const struct kiln_loop *);

@@ -20,9 +20,12 @@ static void build_failed(kiln_device_state *device, cl_program program, const ch
     const char *part = log ? strstr(log, "error") : NULL;
     while (part && part > log && part[-1] != '\n')
         part--;
-    kiln_fail(error, KILN_MACHINE, "opencl: %s: kernel does not build (%s, %s, driver %s, options %s): %s",
-              name, cl_error_name(code), device->caps.name, device->caps.driver, options,
-              part ? part : log ? log : "");
+    kiln_fail(error, KILN_MACHINE,
+              "opencl: %s: kernel does not build (%s, %s, driver %s, options %s): %s", name,
+              cl_error_name(code), device->caps.name, device->caps.driver, options,
+              part  ? part
+              : log ? log
+                    : "");
     free(log);
 }
 

@@ -6,7 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-
 enum { MAX_INCLUDES = 32, MAX_NAME = 64, MAX_FILE_BYTES = 1 << 20 };
 
 char *cl_kernel_dir(struct kiln_error *error)

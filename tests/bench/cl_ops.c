@@ -27,8 +27,8 @@ static void report(struct lab *lab, struct kiln_step *step, const char *what, do
     for (int i = 0; i < n; i++) {
         if (request->only && strcmp(request->only, candidates[i].name) != 0)
             continue;
-        double processor, seconds =
-                              lab_time(lab, step, &candidates[i], request->seconds, &processor);
+        double processor,
+            seconds = lab_time(lab, step, &candidates[i], request->seconds, &processor);
         printf("  %s %.1f (%.1f a core)", candidates[i].name, flops / seconds * 1e-9,
                flops / processor * 1e-9);
     }
@@ -38,17 +38,20 @@ static void report(struct lab *lab, struct kiln_step *step, const char *what, do
 
 static void gemm(struct lab *lab, const struct request *request)
 {
-    static const int64_t sizes[][5] = {
-        {1, 448, 96, 784, 0},   {1, 1008, 960, 1024, 0}, {1, 896, 1536, 576, 0},
-        {1, 128, 400, 784, 2},  {1, 128, 784, 400, 0},   {1, 400, 784, 128, 1},
-        {1, 128, 20, 400, 2},   {64, 49, 49, 64, 2},     {64, 196, 128, 196, 0},
-        {1, 1024, 1024, 1024, 0}};
+    static const int64_t sizes[][5] = {{1, 448, 96, 784, 0},   {1, 1008, 960, 1024, 0},
+                                       {1, 896, 1536, 576, 0}, {1, 128, 400, 784, 2},
+                                       {1, 128, 784, 400, 0},  {1, 400, 784, 128, 1},
+                                       {1, 128, 20, 400, 2},   {64, 49, 49, 64, 2},
+                                       {64, 196, 128, 196, 0}, {1, 1024, 1024, 1024, 0}};
     for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
         int64_t b = sizes[i][0], m = sizes[i][1], n = sizes[i][2], k = sizes[i][3];
         bool ta = sizes[i][4] & 1, tb = sizes[i][4] & 2;
         struct kiln_step step = {.kind = KILN_STEP_MATMUL};
         struct kiln_step_matmul *s = &step.as.matmul;
-        *s = (struct kiln_step_matmul){.batch = b, .m = m, .n = n, .k = k,
+        *s = (struct kiln_step_matmul){.batch = b,
+                                       .m = m,
+                                       .n = n,
+                                       .k = k,
                                        .a_stride = {m * k, ta ? 1 : k, ta ? m : 1},
                                        .b_stride = {k * n, tb ? 1 : n, tb ? k : 1},
                                        .c_stride = {m * n, n, 1}};
@@ -65,11 +68,11 @@ static void gemm(struct lab *lab, const struct request *request)
 
 /* c h o k stride pad */
 static const int64_t conv_sizes[][6] = {
-    {32, 28, 32, 3, 1, 1},   {64, 28, 64, 3, 1, 1},   {128, 14, 128, 3, 1, 1},
-    {256, 7, 256, 3, 1, 1},  {256, 14, 128, 3, 1, 1}, {128, 14, 128, 3, 2, 1},
-    {64, 28, 128, 4, 2, 1},  {256, 14, 128, 1, 1, 0}, {128, 7, 384, 1, 1, 0},
-    {1, 28, 64, 3, 1, 1},    {64, 28, 1, 3, 1, 1},    {3, 32, 64, 3, 1, 1},
-    {64, 32, 3, 3, 1, 1},    {64, 32, 64, 3, 1, 1}};
+    {32, 28, 32, 3, 1, 1},  {64, 28, 64, 3, 1, 1},   {128, 14, 128, 3, 1, 1},
+    {256, 7, 256, 3, 1, 1}, {256, 14, 128, 3, 1, 1}, {128, 14, 128, 3, 2, 1},
+    {64, 28, 128, 4, 2, 1}, {256, 14, 128, 1, 1, 0}, {128, 7, 384, 1, 1, 0},
+    {1, 28, 64, 3, 1, 1},   {64, 28, 1, 3, 1, 1},    {3, 32, 64, 3, 1, 1},
+    {64, 32, 3, 3, 1, 1},   {64, 32, 64, 3, 1, 1}};
 
 static void conv(struct lab *lab, const struct request *request)
 {
@@ -81,9 +84,17 @@ static void conv(struct lab *lab, const struct request *request)
             struct kiln_step_conv *s = &step.as.conv;
             int64_t out = (size[1] + 2 * size[5] - size[3]) / size[4] + 1;
             *s = (struct kiln_step_conv){
-                .n = 64, .c = size[0], .h = size[1], .w = size[1], .o = size[2], .kh = size[3],
-                .kw = size[3], .oh = out, .ow = out,
-                .conv = {.stride = {(int)size[4], (int)size[4]}, .dilation = {1, 1},
+                .n = 64,
+                .c = size[0],
+                .h = size[1],
+                .w = size[1],
+                .o = size[2],
+                .kh = size[3],
+                .kw = size[3],
+                .oh = out,
+                .ow = out,
+                .conv = {.stride = {(int)size[4], (int)size[4]},
+                         .dilation = {1, 1},
                          .pad = {(int)size[5], (int)size[5], (int)size[5], (int)size[5]},
                          .groups = 1}};
             bool blocked = strcmp(request->family, "gpu") != 0;

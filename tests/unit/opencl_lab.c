@@ -44,11 +44,18 @@ int lab_devices(void)
 
 struct lab lab_open(int index, const char *family)
 {
+    const struct kiln_device_options options = {0};
+    return lab_open_with(index, family, &options);
+}
+
+struct lab lab_open_with(int index, const char *family, const struct kiln_device_options *options)
+{
     struct lab lab = {.backend = load(), .random = 88172645463325252u};
     struct kiln_error error = {""};
-    struct kiln_device_options options = {0};
     setenv("KILN_OPENCL_FAMILY", family, 1);
-    if (lab.backend->open(index, &options, &lab.device, &lab.caps, &error) != KILN_OK)
+    /* its kernels take seconds to compile: only where a test asks for it */
+    setenv("KILN_CLBLAST", "0", 0);
+    if (lab.backend->open(index, options, &lab.device, &lab.caps, &error) != KILN_OK)
         fail_msg("%s", error.text);
     return lab;
 }
@@ -133,9 +140,8 @@ static void execute(struct lab *lab, const struct kiln_step *step, unsigned char
 {
     const struct kiln_backend *backend = lab->backend;
     struct kiln_error error = {""};
-    struct kiln_steps steps = {.n = 1,
-                               .steps = step,
-                               .region_bytes = {lab->bytes, step->scratch_bytes}};
+    struct kiln_steps steps = {
+        .n = 1, .steps = step, .region_bytes = {lab->bytes, step->scratch_bytes}};
     kiln_memory *regions[KILN_REGION_COUNT] = {NULL};
     kiln_exec *exec = NULL;
     enum kiln_status status = backend->memory_create(lab->device, lab->bytes, &regions[0], &error);
@@ -247,14 +253,13 @@ double lab_time(struct lab *lab, struct kiln_step *step, const struct kiln_candi
     if (!step->label)
         step->label = "bench";
     choose(step, candidate);
-    struct kiln_steps steps = {.n = 1,
-                               .steps = step,
-                               .region_bytes = {lab->bytes, step->scratch_bytes}};
+    struct kiln_steps steps = {
+        .n = 1, .steps = step, .region_bytes = {lab->bytes, step->scratch_bytes}};
     kiln_memory *regions[KILN_REGION_COUNT] = {NULL};
     kiln_exec *exec = NULL;
     if (backend->memory_create(lab->device, lab->bytes, &regions[0], &error) != KILN_OK ||
-        (step->scratch_bytes && backend->memory_create(lab->device, step->scratch_bytes, &regions[1],
-                                                       &error) != KILN_OK) ||
+        (step->scratch_bytes && backend->memory_create(lab->device, step->scratch_bytes,
+                                                       &regions[1], &error) != KILN_OK) ||
         backend->write(lab->device, regions[0], 0, lab->image, lab->bytes, &error) != KILN_OK ||
         backend->exec_create(lab->device, &steps, regions, &exec, &error) != KILN_OK) {
         fprintf(stderr, "%s\n", error.text);

@@ -22,7 +22,7 @@ struct lab {
         int64_t count;
     } part[LAB_PARTS];
     uint64_t random;
-    double worst; /* largest error as a share of its bound */
+    double worst;     /* largest error as a share of its bound */
     const char *only; /* name of the only candidate to run, NULL = all */
 };
 
@@ -30,6 +30,7 @@ struct lab {
 int lab_devices(void);
 /* family: "cpu", "gpu" or "" (the device's own). */
 struct lab lab_open(int index, const char *family);
+struct lab lab_open_with(int index, const char *family, const struct kiln_device_options *);
 void lab_close(struct lab *);
 /* Forgets all operands. */
 void lab_clear(struct lab *);
@@ -43,7 +44,8 @@ uint32_t lab_random(struct lab *, uint32_t bound);
  * and checks |got - want| <= relative |want| + absolute everywhere. what names
  * the case in a failure. Convolutions take the candidate's weight layout.
  */
-void lab_check(struct lab *, struct kiln_step *, const char *what, double relative, double absolute);
+void lab_check(struct lab *, struct kiln_step *, const char *what, double relative,
+               double absolute);
 /* Seconds of one execution: the least of several batches that take so long
  * together; also the processor's, which a busy machine disturbs less. */
 double lab_time(struct lab *, struct kiln_step *, const struct kiln_candidate *, double seconds,

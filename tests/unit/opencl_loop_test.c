@@ -208,8 +208,8 @@ static void loops_of_models(struct lab *lab)
 /* Every pointwise op over values that suit it, vector and tail. */
 static void pointwise_ops(struct lab *lab)
 {
-    static const int unary[] = {KILN_OP_NEG,   KILN_OP_ABS,     KILN_OP_EXP,  KILN_OP_EXPM1,
-                                KILN_OP_SIN,   KILN_OP_COS,     KILN_OP_TANH, KILN_OP_ERF,
+    static const int unary[] = {KILN_OP_NEG,   KILN_OP_ABS,    KILN_OP_EXP,  KILN_OP_EXPM1,
+                                KILN_OP_SIN,   KILN_OP_COS,    KILN_OP_TANH, KILN_OP_ERF,
                                 KILN_OP_FLOOR, KILN_OP_SIGMOID};
     static const int positive[] = {KILN_OP_LOG, KILN_OP_LOG1P, KILN_OP_SQRT};
     static const int binary[] = {KILN_OP_ADD, KILN_OP_SUB,        KILN_OP_MUL,  KILN_OP_MIN,

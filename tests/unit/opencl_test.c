@@ -51,7 +51,7 @@ static void product(struct lab *lab, int64_t batch, int64_t m, int64_t n, int64_
 static void products(struct lab *lab)
 {
     static const int64_t sizes[][4] = {{1, 1, 1, 1},   {1, 5, 7, 3},    {3, 17, 33, 19},
-                                       {2, 14, 32, 8},  {2, 1, 37, 65},  {4, 49, 49, 16},
+                                       {2, 14, 32, 8}, {2, 1, 37, 65},  {4, 49, 49, 16},
                                        {1, 130, 1, 7}, {1, 3, 100, 1},  {1, 29, 65, 130},
                                        {1, 15, 16, 9}, {2, 28, 64, 40}, {1, 70, 97, 300}};
     for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++)
@@ -79,15 +79,26 @@ static void convolution(struct lab *lab, const struct geometry *g, enum kiln_lay
                                                 KILN_STEP_CONV_WEIGHT_GRAD};
     const struct kiln_conv *conv = &g->conv;
     int64_t oh = (g->h + conv->pad[0] + conv->pad[1] - conv->dilation[0] * (g->kh - 1) - 1) /
-                     conv->stride[0] + 1;
+                     conv->stride[0] +
+                 1;
     int64_t ow = (g->w + conv->pad[2] + conv->pad[3] - conv->dilation[1] * (g->kw - 1) - 1) /
-                     conv->stride[1] + 1;
+                     conv->stride[1] +
+                 1;
     for (int i = 0; i < 3; i++) {
         struct kiln_step step = {.kind = kinds[i]};
         struct kiln_step_conv *s = &step.as.conv;
-        *s = (struct kiln_step_conv){.n = g->n, .c = g->c, .h = g->h, .w = g->w, .o = g->o,
-                                     .kh = g->kh, .kw = g->kw, .oh = oh, .ow = ow,
-                                     .conv = *conv, .x_layout = x_layout, .y_layout = y_layout};
+        *s = (struct kiln_step_conv){.n = g->n,
+                                     .c = g->c,
+                                     .h = g->h,
+                                     .w = g->w,
+                                     .o = g->o,
+                                     .kh = g->kh,
+                                     .kw = g->kw,
+                                     .oh = oh,
+                                     .ow = ow,
+                                     .conv = *conv,
+                                     .x_layout = x_layout,
+                                     .y_layout = y_layout};
         struct kiln_candidate candidates[KILN_MAX_CANDIDATES];
         if (lab->backend->candidates(lab->device, &step, candidates) == 0) {
             assert_true(x_layout != KILN_LAYOUT_DENSE || y_layout != KILN_LAYOUT_DENSE);
@@ -163,8 +174,8 @@ static void window(struct lab *lab, int64_t inner, int64_t h, int64_t w, struct 
     struct kiln_step step = {.kind = KILN_STEP_WINDOW_ARGMAX};
     struct kiln_step_window *s = &step.as.window;
     lab_clear(lab);
-    *s = (struct kiln_step_window){.outer = outer, .inner = inner, .h = h, .w = w, .oh = oh,
-                                   .ow = ow, .window = window};
+    *s = (struct kiln_step_window){
+        .outer = outer, .inner = inner, .h = h, .w = w, .oh = oh, .ow = ow, .window = window};
     s->x = lab_put(lab, KILN_F32, outer * h * w * inner, 0);
     s->index = lab_put(lab, KILN_I32, outer * oh * ow * inner, (int32_t)(h * w));
     s->y = lab_put(lab, KILN_F32, outer * oh * ow * inner, 0);
@@ -176,8 +187,10 @@ static void window(struct lab *lab, int64_t inner, int64_t h, int64_t w, struct 
     int32_t *index = lab_at(lab, s->index);
     for (int64_t i = 0; i < outer * oh * ow * inner; i++) {
         int64_t p = i / inner / ow % oh, q = i / inner % ow;
-        int64_t row = p * window.stride[0] - window.pad[0] + lab_random(lab, (uint32_t)window.size[0]);
-        int64_t column = q * window.stride[1] - window.pad[2] + lab_random(lab, (uint32_t)window.size[1]);
+        int64_t row =
+            p * window.stride[0] - window.pad[0] + lab_random(lab, (uint32_t)window.size[0]);
+        int64_t column =
+            q * window.stride[1] - window.pad[2] + lab_random(lab, (uint32_t)window.size[1]);
         row = row < 0 ? 0 : row >= h ? h - 1 : row;
         column = column < 0 ? 0 : column >= w ? w - 1 : column;
         index[i] = (int32_t)(row * w + column);
@@ -207,7 +220,8 @@ static void resample_of(struct lab *lab)
     for (int64_t inner = 1; inner <= 33; inner += 16) {
         struct kiln_step step = {.kind = KILN_STEP_RESAMPLE};
         struct kiln_step_resample *s = &step.as.resample;
-        *s = (struct kiln_step_resample){.outer = 7, .inner = inner,
+        *s = (struct kiln_step_resample){.outer = 7,
+                                         .inner = inner,
                                          .vertical = {5, 3, v_row, v_column, v_weight},
                                          .horizontal = {3, 4, u_row, u_column, u_weight}};
         lab_clear(lab);
@@ -255,9 +269,9 @@ static void random_of(struct lab *lab)
             struct kiln_step step = {.kind = KILN_STEP_RNG};
             struct kiln_step_rng *s = &step.as.rng;
             lab_clear(lab);
-            *s = (struct kiln_step_rng){
-                .rng = {(enum kiln_rng_kind)kind, 0xdeadbeef, 0x80000001u}, .samples = 5,
-                .per_sample = width};
+            *s = (struct kiln_step_rng){.rng = {(enum kiln_rng_kind)kind, 0xdeadbeef, 0x80000001u},
+                                        .samples = 5,
+                                        .per_sample = width};
             s->key = lab_put(lab, KILN_I32, 4, INT32_MAX);
             s->out = lab_put(lab, kind == 2 ? KILN_I32 : KILN_F32, 5 * width, 1);
             lab_check(lab, &step, "rng", kind == 0 ? 0 : 2e-6, kind == 0 ? 0 : 2e-6);
@@ -307,8 +321,12 @@ static void attention(struct lab *lab, int64_t batch, int64_t n_q, int64_t n_k, 
     struct kiln_step step = {.kind = KILN_STEP_ATTENTION};
     struct kiln_step_attention *s = &step.as.attention;
     lab_clear(lab);
-    *s = (struct kiln_step_attention){.batch = batch, .n_q = n_q, .n_k = n_k, .width = width,
-                                      .v_width = v_width, .scale = 1 / sqrtf((float)width)};
+    *s = (struct kiln_step_attention){.batch = batch,
+                                      .n_q = n_q,
+                                      .n_k = n_k,
+                                      .width = width,
+                                      .v_width = v_width,
+                                      .scale = 1 / sqrtf((float)width)};
     const int64_t n[4] = {n_q, n_k, n_k, n_q}, w[4] = {width, width, v_width, v_width};
     int64_t *strides[4] = {s->q_stride, s->k_stride, s->v_stride, s->d_out_stride};
     struct kiln_place *places[4] = {&s->q, &s->k, &s->v, &s->d_out};
@@ -359,9 +377,9 @@ static void memory_of(struct lab *lab)
     const struct kiln_backend *backend = lab->backend;
     struct kiln_error error = {""};
     kiln_memory *memory = NULL;
-    assert_int_equal(backend->memory_create(lab->device, lab->caps.allocation_bytes + 64, &memory,
-                                            &error),
-                     KILN_MACHINE);
+    assert_int_equal(
+        backend->memory_create(lab->device, lab->caps.allocation_bytes + 64, &memory, &error),
+        KILN_MACHINE);
     assert_null(memory);
     assert_non_null(strstr(error.text, "limit"));
 
@@ -412,8 +430,9 @@ int main(void)
     if (lab_devices() == 0)
         return 77;
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(memory),   cmocka_unit_test(matrix_products), cmocka_unit_test(convolutions),
-        cmocka_unit_test(spatial), cmocka_unit_test(the_rest),
+        cmocka_unit_test(memory),       cmocka_unit_test(matrix_products),
+        cmocka_unit_test(convolutions), cmocka_unit_test(spatial),
+        cmocka_unit_test(the_rest),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,136 @@
+/* Convolutions as implicit products in local memory: the kernels of GPUs. */
+#include "backends/opencl/conv.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+static int64_t divide_up(int64_t a, int64_t b)
+{
+    return (a + b - 1) / b;
+}
+
+/* The product's sizes. */
+struct sizes {
+    int64_t rows, columns, depth, parts, share;
+};
+
+static struct sizes sizes_of(const struct kiln_step *step)
+{
+    const struct kiln_step_conv *s = &step->as.conv;
+    int64_t taps = s->kh * s->kw;
+    if (step->kind == KILN_STEP_CONV)
+        return (struct sizes){s->o, s->n * s->oh * s->ow, s->c * taps, 1, s->n};
+    if (step->kind == KILN_STEP_CONV_INPUT_GRAD)
+        return (struct sizes){s->c, s->n * s->h * s->w, s->o * taps, 1, s->n};
+    struct sizes sizes = {s->o, s->c * taps, s->n * s->oh * s->ow, 1, s->n};
+    /* parts of the sum, as many as occupy a large device; by sizes alone */
+    enum { TILES = 512, TILE = 64 };
+    int64_t tiles = divide_up(sizes.rows, TILE) * divide_up(sizes.columns, TILE);
+    int64_t parts = divide_up(TILES, tiles);
+    parts = parts > s->n ? s->n : parts;
+    sizes.share = divide_up(s->n, parts);
+    sizes.parts = divide_up(s->n, sizes.share);
+    return sizes;
+}
+
+int cl_conv_local_candidates(const kiln_device_state *device, const struct kiln_step *step,
+                             struct kiln_candidate *candidates)
+{
+    const struct kiln_step_conv *s = &step->as.conv;
+    if (s->conv.groups != 1 || device->caps.work_group_size < 256)
+        return 0;
+    struct sizes sizes = sizes_of(step);
+    if (sizes.rows * sizes.depth > INT32_MAX || sizes.columns > INT32_MAX ||
+        sizes.depth > INT32_MAX)
+        return 0;
+    struct kiln_candidate local = {
+        .algorithm = CL_CONV_LOCAL,
+        .name = "local64",
+        .weight_layout = KILN_LAYOUT_DENSE,
+        .scratch_bytes = sizes.parts > 1 ? sizes.parts * sizes.rows * sizes.columns * 4 : 0};
+    struct kiln_candidate large = local;
+    large.algorithm = CL_CONV_LOCAL_LARGE;
+    large.name = "local128";
+    bool prefer_large = sizes.rows >= 128 && sizes.columns >= 128 * 64;
+    candidates[0] = prefer_large ? large : local;
+    candidates[1] = prefer_large ? local : large;
+    return 2;
+}
+
+static cl_mem shape_table(struct cl_builder *builder, const struct kiln_step_conv *s)
+{
+    const struct kiln_conv *c = &s->conv;
+    const int64_t words[] = {s->n,         s->c,      s->h,      s->w,
+                             s->o,         s->oh,     s->ow,     c->stride[0],
+                             c->stride[1], c->pad[0], c->pad[2], s->kh * s->kw};
+    int32_t table[12];
+    for (int i = 0; i < 12; i++)
+        table[i] = (int32_t)words[i];
+    return cl_table(builder, table, sizeof table);
+}
+
+/* Plane, row and column of each (channel, tap). */
+static cl_mem tap_table(struct cl_builder *builder, const struct kiln_step_conv *s,
+                        int64_t channels, int64_t plane)
+{
+    int64_t n = channels * s->kh * s->kw;
+    int32_t *table = malloc((size_t)n * 3 * sizeof *table);
+    if (!table) {
+        cl_refuse(builder, "out of memory");
+        return NULL;
+    }
+    for (int64_t i = 0; i < n; i++) {
+        table[i * 3] = (int32_t)(i / (s->kh * s->kw) * plane);
+        table[i * 3 + 1] = (int32_t)(i / s->kw % s->kh * s->conv.dilation[0]);
+        table[i * 3 + 2] = (int32_t)(i % s->kw * s->conv.dilation[1]);
+    }
+    cl_mem buffer = cl_table(builder, table, (size_t)n * 3 * sizeof *table);
+    free(table);
+    return buffer;
+}
+
+static void add_parts(struct cl_builder *builder, const struct kiln_step_conv *s,
+                      const struct sizes *sizes)
+{
+    cl_begin(builder, "conv_local.cl", "", "conv_parts_sum");
+    cl_arg_scratch(builder, 0);
+    cl_arg_place(builder, &s->weight);
+    cl_arg_int(builder, sizes->parts);
+    cl_arg_long(builder, sizes->rows * sizes->columns);
+    cl_end_items(builder, sizes->rows * sizes->columns, 2 * sizes->parts);
+}
+
+void cl_conv_local_prepare(struct cl_builder *builder, const struct kiln_step *step)
+{
+    const struct kiln_step_conv *s = &step->as.conv;
+    struct sizes sizes = sizes_of(step);
+    bool backward = step->kind == KILN_STEP_CONV_INPUT_GRAD;
+    bool weights = step->kind == KILN_STEP_CONV_WEIGHT_GRAD;
+    int64_t side = step->algorithm == CL_CONV_LOCAL_LARGE ? 128 : 64;
+    cl_mem shape = shape_table(builder, s);
+    cl_mem taps =
+        tap_table(builder, s, backward ? s->o : s->c, backward ? s->oh * s->ow : s->h * s->w);
+    cl_begin(builder, "conv_local.cl", side == 128 ? "-DSIDE=128" : "",
+             backward  ? "conv_input_grad_local"
+             : weights ? "conv_weight_grad_local"
+                       : "conv_local");
+    cl_arg_place(builder, &s->x);
+    if (weights && sizes.parts > 1)
+        cl_arg_scratch(builder, 0);
+    else
+        cl_arg_place(builder, &s->weight);
+    cl_arg_place(builder, &s->y);
+    cl_arg_buffer(builder, shape);
+    cl_arg_buffer(builder, taps);
+    cl_arg_int(builder, sizes.rows);
+    cl_arg_int(builder, sizes.columns);
+    cl_arg_int(builder, sizes.depth);
+    if (weights)
+        cl_arg_int(builder, sizes.share);
+    const int64_t groups[3] = {divide_up(sizes.columns, side), divide_up(sizes.rows, side),
+                               sizes.parts};
+    const size_t local[3] = {256, 1, 1};
+    cl_end_local(builder, groups, local);
+    if (weights && sizes.parts > 1)
+        add_parts(builder, s, &sizes);
+}
