@@ -24,7 +24,8 @@
     X(import)                                                                                      \
     X(devices)                                                                                     \
     X(doctor)                                                                                      \
-    X(check)
+    X(check)                                                                                       \
+    X(compare)
 
 /*
  * One option. An option with set is sugar for --set: its argument becomes the
@@ -69,7 +70,7 @@ struct kiln_command {
     const char *name;
     const char *arguments; /* e.g. "CONFIG|RUN", "[NAME]" */
     int min_arguments, max_arguments;
-    const char *summary;   /* one line, no full stop, lower case */
+    const char *summary; /* one line, no full stop, lower case */
     /* Paragraphs for --help and the man page, separated by "\n\n"; may be NULL. */
     const char *description;
     const struct kiln_cli_option *options; /* --help is added to it */
