@@ -244,9 +244,9 @@ static enum kiln_status run(const struct kiln_cli *cli, struct kiln_error *error
     if (!status)
         status = draw(&s, error);
     kiln_sampler_destroy(&s.sampler);
+    kiln_trained_close(&s.trained);
     free(s.noise);
     free(s.labels);
-    free(s.noise);
     free(s.samples);
     free(s.image);
     free(s.raw);

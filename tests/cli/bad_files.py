@@ -137,6 +137,17 @@ sample("noise missing", re.compile(r"none.safetensors: cannot open"),
 sample("noise of other shapes", re.compile(r"w.safetensors.*noise"),
        arguments=["--noise", "w.safetensors"])
 
+# --- noise from a file ------------------------------------------------------------------------
+with tempfile.TemporaryDirectory() as folder:
+    save(folder, "w.safetensors", GOOD)
+    save(folder, "n.safetensors", struct.pack("<Q", 72)
+         + b'{"noise":{"dtype":"F32","shape":[3,2],"data_offsets":[0,24]}}'.ljust(72)
+         + struct.pack("<6f", 1, -1, 0, 0.5, 2, 0))
+    result = run(folder, ["sample", "w.safetensors", "-n", "3", "--noise", "n.safetensors", "-o",
+                          "g.png", "--quiet"])
+    check("noise from a file", result.returncode == 0 and result.stdout == b"g.png\n"
+          and not result.stderr, result)
+
 # --- a run that is there already ------------------------------------------------------------
 with tempfile.TemporaryDirectory() as folder:
     save(folder, "c.ini", CONFIG)
