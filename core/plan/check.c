@@ -5,33 +5,18 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "core/base/text.h"
 #include "core/plan/operands.h"
 #include "core/plan/plan.h"
+#include "core/plan/written.h"
 
 /* Accesses of more separate runs of bytes are checked at this many of them. */
-enum { MAX_RUNS = 1 << 14, NEVER = -2, BEFORE = -1 };
-
-/* Bytes start .. end - 1, last written by step. */
-struct segment {
-    int64_t start, end;
-    int step;
-};
-
-struct span {
-    int64_t start, end;
-};
-
-struct memory {
-    struct segment *segments; /* sorted, disjoint */
-    size_t n, capacity;
-};
+enum { MAX_RUNS = 1 << 14, BEFORE = -1 };
 
 struct checker {
     const struct kiln_plan *plan;
     struct kiln_error *error;
     enum kiln_status status;
-    struct memory memory[KILN_REGION_COUNT];
+    struct written memory[KILN_REGION_COUNT];
     struct span *spans; /* of each value */
     int *active, n_active;
     int step;
@@ -46,79 +31,6 @@ static enum kiln_status report(struct checker *c, const char *operand, const cha
                                  step ? kiln_step_kind_name(step->kind) : "end", step ? step->label : "", operand, what);
 }
 
-/* --- who wrote what ------------------------------------------------------------- */
-
-static size_t find_segment(const struct memory *m, int64_t at)
-{
-    size_t low = 0, high = m->n;
-    while (low < high) {
-        size_t middle = (low + high) / 2;
-        if (m->segments[middle].end <= at)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return low;
-}
-
-/* Oldest and newest write in the range; NEVER if a byte was not written. */
-static void writers(const struct memory *m, struct span span, int *oldest, int *newest)
-{
-    int64_t covered = span.start;
-    *oldest = INT32_MAX;
-    *newest = NEVER;
-    for (size_t i = find_segment(m, span.start); i < m->n && m->segments[i].start < span.end; i++) {
-        if (m->segments[i].start > covered)
-            *oldest = NEVER;
-        covered = m->segments[i].end;
-        if (m->segments[i].step < *oldest)
-            *oldest = m->segments[i].step;
-        if (m->segments[i].step > *newest)
-            *newest = m->segments[i].step;
-    }
-    if (covered < span.end)
-        *oldest = NEVER;
-}
-
-static bool insert(struct memory *m, size_t at, struct segment segment)
-{
-    if (!kiln_array_grow(&m->segments, &m->capacity, m->n, sizeof segment))
-        return false;
-    memmove(&m->segments[at + 1], &m->segments[at], (m->n - at) * sizeof segment);
-    m->segments[at] = segment;
-    m->n++;
-    return true;
-}
-
-static bool record(struct memory *m, struct span span, int step)
-{
-    size_t at = find_segment(m, span.start);
-    if (at < m->n && m->segments[at].start < span.start) { /* cut off what lies before */
-        struct segment before = m->segments[at];
-        before.end = span.start;
-        m->segments[at].start = span.start;
-        if (!insert(m, at, before))
-            return false;
-        at++;
-    }
-    size_t end = at;
-    while (end < m->n && m->segments[end].end <= span.end)
-        end++;
-    if (end < m->n && m->segments[end].start < span.end)
-        m->segments[end].start = span.end;
-    struct segment segment = {span.start, span.end, step};
-    if (at && m->segments[at - 1].end == span.start && m->segments[at - 1].step == step) {
-        m->segments[at - 1].end = span.end;
-    } else if (end > at) {
-        m->segments[at++] = segment;
-    } else {
-        return insert(m, at, segment);
-    }
-    memmove(&m->segments[at], &m->segments[end], (m->n - end) * sizeof segment);
-    m->n -= end - at;
-    return true;
-}
-
 /* --- rules for one run of bytes ---------------------------------------------------- */
 
 static bool meets(struct span a, struct span b)
@@ -130,12 +42,12 @@ static enum kiln_status check_read(struct checker *c, const struct step_operand 
 {
     enum kiln_region region = operand->place.region;
     int oldest, newest;
-    writers(&c->memory[region], span, &oldest, &newest);
+    written_by(&c->memory[region], span, &oldest, &newest);
     if (region == KILN_REGION_DATA)
         return KILN_OK;
     if (region == KILN_REGION_STATE)
         return newest >= 0 && newest < c->step ? report(c, operand->name, "reads a state after its effect") : KILN_OK;
-    if (oldest == NEVER)
+    if (oldest == WRITTEN_NEVER)
         return report(c, operand->name, "reads bytes that no step wrote");
     for (int i = 0; i < c->n_active; i++) {
         const struct kiln_plan_value *value = &c->plan->values[c->active[i]];
@@ -164,9 +76,9 @@ static bool is_in_place(const struct checker *c, const struct step_operand *oper
 static enum kiln_status check_write(struct checker *c, const struct step_operand *operand, struct span span)
 {
     enum kiln_region region = operand->place.region;
-    struct memory *memory = &c->memory[region];
+    struct written *memory = &c->memory[region];
     int oldest, newest;
-    writers(memory, span, &oldest, &newest);
+    written_by(memory, span, &oldest, &newest);
     if (region == KILN_REGION_DATA)
         return report(c, operand->name, "writes to the data set");
     if (newest == c->step)
@@ -181,7 +93,7 @@ static enum kiln_status check_write(struct checker *c, const struct step_operand
         if (value->last > c->step || !is_in_place(c, operand))
             return report(c, operand->name, "overwrites a live value");
     }
-    if (!record(memory, span, c->step))
+    if (!written_record(memory, span, c->step))
         return c->status = kiln_fail(c->error, KILN_MACHINE, "out of memory while checking the plan");
     return KILN_OK;
 }
@@ -319,9 +231,9 @@ static void prepare(struct checker *c)
     for (int i = 0; i < plan->n_values; i++)
         c->spans[i] = view_span(&plan->values[i].place, &plan->values[i].view);
     for (int i = 0; i < plan->n_inputs; i++)
-        ok &= record(&c->memory[KILN_REGION_IO], view_span(&plan->inputs[i].place, &plan->inputs[i].view), BEFORE);
+        ok &= written_record(&c->memory[KILN_REGION_IO], view_span(&plan->inputs[i].place, &plan->inputs[i].view), BEFORE);
     for (int i = 0; i < plan->n_constants; i++)
-        ok &= record(&c->memory[KILN_REGION_IO],
+        ok &= written_record(&c->memory[KILN_REGION_IO],
                      (struct span){plan->constants[i].offset, plan->constants[i].offset + plan->constants[i].bytes},
                      BEFORE);
     if (!ok)
@@ -334,8 +246,8 @@ static void check_outputs(struct checker *c)
     for (int i = 0; i < c->plan->n_outputs && !c->status; i++) {
         const struct kiln_plan_binding *output = &c->plan->outputs[i];
         int oldest, newest;
-        writers(&c->memory[output->place.region], view_span(&output->place, &output->view), &oldest, &newest);
-        if (oldest == NEVER)
+        written_by(&c->memory[output->place.region], view_span(&output->place, &output->view), &oldest, &newest);
+        if (oldest == WRITTEN_NEVER)
             report(c, output->name, "is an output that no step wrote");
     }
 }
@@ -355,7 +267,7 @@ enum kiln_status kiln_plan_check(const struct kiln_plan *plan, struct kiln_error
     if (!c.status)
         check_outputs(&c);
     for (int i = 0; i < KILN_REGION_COUNT; i++)
-        free(c.memory[i].segments);
+        written_finish(&c.memory[i]);
     free(c.spans);
     free(c.active);
     return c.status;

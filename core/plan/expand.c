@@ -1,5 +1,5 @@
-/* Expansion of composed ops: reductions in two stages, concat and pad as
- * joins, the optimiser update with its gradient norm. */
+/* Expansion of composed ops: reductions in two stages, the optimiser update
+ * with its gradient norm. */
 #include <string.h>
 
 #include "core/plan/planner.h"
@@ -112,66 +112,6 @@ int plan_expand_reduce(struct planner *p, const struct ir_node *node, int operan
     return add_reshape(p, node, partial, node->shape);
 }
 
-/* --- joins ----------------------------------------------------------------------- */
-
-static struct ir_node make_join(struct planner *p, const struct ir_node *node, struct kiln_shape shape, int n)
-{
-    struct ir_node join = ir_make(IR_JOIN, node->dtype, shape, node);
-    join.parts = PLAN_SCRATCH(p, struct ir_part, n);
-    return join;
-}
-
-int plan_expand_concat(struct planner *p, const struct ir_node *node, int n, const int *operands)
-{
-    if (n == 1)
-        return operands[0];
-    struct ir_node join = make_join(p, node, node->shape, n);
-    int64_t start = 0;
-    for (int i = 0; i < n; i++) {
-        join.parts[i].start[node->params.axis] = start;
-        start += ir_at(p, operands[i])->shape.d[node->params.axis];
-    }
-    return ir_append(p, &join, n, operands);
-}
-
-/* Adds a part of constant elements to a join of at most 2 * KILN_MAX_DIMS + 1. */
-static void add_border(struct planner *p, struct ir_node *join, int *operands, struct kiln_shape shape,
-                       const int64_t *start, double value)
-{
-    struct ir_node fill = ir_make(KILN_OP_CONST, join->dtype, shape, join);
-    fill.params.constant.value = value;
-    memcpy(join->parts[join->n_operands].start, start, sizeof join->parts[0].start);
-    operands[join->n_operands++] = ir_add(p, &fill, 0, NULL);
-}
-
-int plan_expand_pad(struct planner *p, const struct ir_node *node, int operand)
-{
-    const struct ir_node *x = ir_at(p, operand);
-    if (kiln_shape_equal(&x->shape, &node->shape) && p->options->fuse)
-        return operand;
-    struct ir_node join = make_join(p, node, node->shape, 2 * KILN_MAX_DIMS + 1);
-    int operands[2 * KILN_MAX_DIMS + 1];
-    operands[join.n_operands++] = operand;
-    struct kiln_shape shape = node->shape; /* what earlier borders left */
-    int64_t start[KILN_MAX_DIMS] = {0};
-    memcpy(join.parts[0].start, node->params.pad.before, (size_t)shape.n * sizeof(int64_t));
-    for (int axis = 0; axis < shape.n; axis++) {
-        int64_t before = node->params.pad.before[axis], after = node->params.pad.after[axis];
-        int64_t inside = x->shape.d[axis];
-        shape.d[axis] = before;
-        start[axis] = 0;
-        if (before)
-            add_border(p, &join, operands, shape, start, node->params.pad.value);
-        shape.d[axis] = after;
-        start[axis] = before + inside;
-        if (after)
-            add_border(p, &join, operands, shape, start, node->params.pad.value);
-        shape.d[axis] = inside;
-        start[axis] = before;
-    }
-    return ir_append(p, &join, join.n_operands, operands);
-}
-
 /* --- the optimiser update ---------------------------------------------------------- */
 
 static int add_binary(struct planner *p, int op, const struct ir_node *like, int a, int b)
@@ -224,7 +164,7 @@ static int add_gradient_arena(struct planner *p, const struct ir_node *node, int
         gradient[ir_at(p, operands[i])->state] = operands[n + i];
     }
     int64_t count = arena->bytes / (int64_t)sizeof(float), end = 0;
-    struct ir_node join = make_join(p, node, KILN_SHAPE(count), 2 * n_states + 1);
+    struct ir_node join = plan_make_join(p, node, KILN_SHAPE(count), 2 * n_states + 1);
     int *parts = PLAN_SCRATCH(p, int, 2 * n_states + 1);
     for (int i = 0; i < n_states; i++) { /* slots of a group ascend */
         const struct kiln_state_slot *slot = kiln_states_at(states, i);
@@ -257,7 +197,7 @@ int plan_expand_update(struct planner *p, const struct ir_node *node, int n, con
     /* inf - inf and nan - nan are not 0 */
     int done = add_binary(p, KILN_OP_SUB, node, norm, norm);
     done = add_binary(p, KILN_OP_EQUAL, node, done, add_const(p, node, 1, 0));
-    struct ir_node value = make_join(p, node, KILN_SHAPE(2), 2);
+    struct ir_node value = plan_make_join(p, node, KILN_SHAPE(2), 2);
     value.parts[1].start[0] = 1;
     int pair = ir_append(p, &value, 2, (int[]){norm, done});
     struct ir_node update = ir_make(KILN_OP_UPDATE, KILN_F32, KILN_SHAPE(2), node);

@@ -1,165 +1,5 @@
 /* Clusters -> loop steps: the program. Its dimensions are in lower_dims.c. */
-#include <string.h>
-
-#include "core/plan/lower_loop.h"
-
-/* A member's or load's register: at the outer level, or in the section that is
- * being written. */
-struct registers {
-    int outer, element, section;
-};
-
-struct program {
-    struct planner *p;
-    struct cluster *c;
-    struct loop_build *build;
-    int *order;                  /* members by node */
-    int *stage;                  /* of each member: passes that come before it */
-    int *store_section;          /* of each stored member */
-    enum { UNUSED, COMPUTED, RELOADED } *used; /* members in the pass that is being written */
-    int *store_access;           /* of each member that was stored */
-    int *reload_access;          /* of each member that was read back, else -1 */
-    bool may_read_back;          /* there are accesses left for that */
-    struct registers *member;    /* of each member */
-    struct registers *want;      /* of each load */
-    int *access;                 /* of each load */
-    int n_passes;
-};
-
-/* --- structure ------------------------------------------------------------- */
-
-/* The want behind views. */
-static int resolve(const struct cluster *c, int want)
-{
-    while (c->wants[want].state == WANT_VIEW)
-        want = c->wants[want].target;
-    return want;
-}
-
-static bool is_element(const struct cluster *c, const struct map *map)
-{
-    if (!c->any_reduced)
-        return true;
-    for (int i = 0; i < map->n; i++)
-        if (c->reduced[map->atoms[i]])
-            return true;
-    return false;
-}
-
-static const struct ir_node *member_node(const struct program *g, int member)
-{
-    return ir_at(g->p, g->c->members[member].node);
-}
-
-static void sort_members(struct program *g)
-{
-    for (int i = 0; i < g->c->n_members; i++) {
-        int at = i;
-        for (; at && g->c->members[g->order[at - 1]].node > g->c->members[i].node; at--)
-            g->order[at] = g->order[at - 1];
-        g->order[at] = i;
-    }
-}
-
-/* A reduction's stage is the number of its pass; another node's the largest of
- * its operands. */
-static void find_stages(struct program *g)
-{
-    for (int i = 0; i < g->c->n_members; i++) {
-        const struct member *member = &g->c->members[g->order[i]];
-        const struct ir_node *node = ir_at(g->p, member->node);
-        int stage = 0;
-        for (int k = 0; k < node->n_operands; k++) {
-            const struct want *want = &g->c->wants[resolve(g->c, member->wants[k])];
-            if (want->state == WANT_MEMBER && g->stage[want->target] > stage)
-                stage = g->stage[want->target];
-        }
-        g->stage[g->order[i]] = stage + ir_is_reduce(node);
-        if (ir_is_reduce(node) && g->n_passes < stage + 1)
-            g->n_passes = stage + 1;
-    }
-}
-
-/* The element-level member behind an operand, or -1. */
-static int element_operand(const struct program *g, int m, int k)
-{
-    const struct want *want = &g->c->wants[resolve(g->c, g->c->members[m].wants[k])];
-    return want->state == WANT_MEMBER && !ir_is_reduce(member_node(g, want->target)) && is_element(g->c, &want->map)
-               ? want->target
-               : -1;
-}
-
-/* Arithmetic and loads that it takes to compute the member anew, as far as
- * enough. */
-static int cost(const struct program *g, int m, int enough)
-{
-    int sum = ir_weight(member_node(g, m));
-    for (int k = 0; k < member_node(g, m)->n_operands && sum < enough; k++) {
-        const struct want *want = &g->c->wants[resolve(g->c, g->c->members[m].wants[k])];
-        int operand = element_operand(g, m, k);
-        if (operand >= 0)
-            sum += cost(g, operand, enough - sum);
-        else
-            sum += want->state == WANT_LOAD && is_element(g->c, &want->map);
-    }
-    return sum;
-}
-
-/* True if the pass had better read back what an earlier one stored. */
-static bool may_reload(const struct program *g, int m, int pass)
-{
-    enum { WORTH_A_LOAD = 3 };
-    return g->store_section[m] >= 0 && g->store_section[m] % 2 && g->store_section[m] < 2 * pass - 1 &&
-           g->may_read_back && cost(g, m, WORTH_A_LOAD) >= WORTH_A_LOAD;
-}
-
-/* Marks the element-level members that the pass needs. */
-static void find_used(struct program *g, int pass)
-{
-    const struct cluster *c = g->c;
-    memset(g->used, 0, (size_t)c->n_members * sizeof *g->used);
-    for (int i = c->n_members - 1; i >= 0; i--) {
-        int m = g->order[i];
-        if (ir_is_reduce(member_node(g, m)) ? g->stage[m] == pass : g->store_section[m] == 2 * pass - 1)
-            g->used[m] = COMPUTED;
-        else if (g->used[m] == COMPUTED && may_reload(g, m, pass))
-            g->used[m] = RELOADED;
-        for (int k = 0; k < member_node(g, m)->n_operands && g->used[m] == COMPUTED; k++) {
-            int operand = element_operand(g, m, k);
-            if (operand >= 0)
-                g->used[operand] = COMPUTED;
-        }
-    }
-}
-
-/* Stores go where the value is: outer ones behind its section, element ones
- * into the first pass that computes it anyway, else the last. */
-static void place_stores(struct program *g)
-{
-    const struct cluster *c = g->c;
-    int last = g->n_passes > 0 ? g->n_passes : 1;
-    for (int m = 0; m < c->n_members; m++)
-        g->store_section[m] = -1;
-    for (int pass = 1; pass <= g->n_passes; pass++) {
-        find_used(g, pass);
-        for (int m = 0; m < c->n_members; m++)
-            if (c->members[m].stored && g->used[m] && !ir_is_reduce(member_node(g, m)) && g->store_section[m] < 0)
-                g->store_section[m] = 2 * pass - 1;
-    }
-    for (int m = 0; m < c->n_members; m++) {
-        const struct member *member = &c->members[m];
-        if (!member->stored || g->store_section[m] >= 0)
-            continue;
-        if (ir_is_reduce(member_node(g, m)) || !is_element(c, &member->map))
-            g->store_section[m] = 2 * g->stage[m];
-        else
-            g->store_section[m] = 2 * (g->stage[m] + 1 > last ? g->stage[m] + 1 : last) - 1;
-        if (g->store_section[m] % 2 && (g->store_section[m] + 1) / 2 > g->n_passes)
-            g->n_passes = (g->store_section[m] + 1) / 2;
-    }
-}
-
-/* --- instructions ---------------------------------------------------------------- */
+#include "core/plan/program.h"
 
 static int emit(struct program *g, struct kiln_instruction instruction)
 {
@@ -180,7 +20,7 @@ static int emit_load(struct program *g, int want, int section)
 {
     struct registers *r = &g->want[want];
     const struct want *w = &g->c->wants[want];
-    bool element = is_element(g->c, &w->map);
+    bool element = loop_is_element(g->c, &w->map);
     if (!element && r->outer >= 0)
         return r->outer;
     if (element && r->section == section)
@@ -199,7 +39,7 @@ static int emit_load(struct program *g, int want, int section)
 /* The register of a member's operand as seen from the section. */
 static int operand_register(struct program *g, int member, int k, int section)
 {
-    int want = resolve(g->c, g->c->members[member].wants[k]);
+    int want = loop_resolve(g->c, g->c->members[member].wants[k]);
     const struct want *w = &g->c->wants[want];
     if (w->state == WANT_LOAD)
         return emit_load(g, want, section);
@@ -215,7 +55,7 @@ static bool is_plain_cast(enum kiln_dtype from, enum kiln_dtype to)
 
 static int emit_member(struct program *g, int m, int section)
 {
-    const struct ir_node *node = member_node(g, m);
+    const struct ir_node *node = program_node(g, m);
     int operands[3] = {-1, -1, -1};
     for (int k = 0; k < node->n_operands; k++)
         operands[k] = operand_register(g, m, k, section);
@@ -237,7 +77,7 @@ static int emit_member(struct program *g, int m, int section)
 /* Reads what an earlier section stored. */
 static int emit_reload(struct program *g, int m, int section)
 {
-    struct kiln_instruction in = make(KILN_INSTRUCTION_LOAD, section, member_node(g, m)->dtype == KILN_I32);
+    struct kiln_instruction in = make(KILN_INSTRUCTION_LOAD, section, program_node(g, m)->dtype == KILN_I32);
     if (g->reload_access[m] < 0)
         g->reload_access[m] = loop_add_reload(g->p, g->build, g->store_access[m]);
     in.access = (int16_t)g->reload_access[m];
@@ -251,7 +91,7 @@ static void emit_stores(struct program *g, int section)
         if (!g->c->members[m].stored || g->store_section[m] != section)
             continue;
         const struct registers *r = &g->member[m];
-        struct kiln_instruction in = make(KILN_INSTRUCTION_STORE, section, member_node(g, m)->dtype == KILN_I32);
+        struct kiln_instruction in = make(KILN_INSTRUCTION_STORE, section, program_node(g, m)->dtype == KILN_I32);
         in.a = (int16_t)(r->section == section ? r->element : r->outer);
         in.access = (int16_t)(g->store_access[m] = loop_add_store(g->p, g->build, g->c, m));
         emit(g, in);
@@ -264,7 +104,7 @@ static void emit_outer(struct program *g, int section)
     for (int i = 0; i < g->c->n_members; i++) {
         int m = g->order[i];
         const struct member *member = &g->c->members[m];
-        if (is_element(g->c, &member->map) || ir_is_reduce(member_node(g, m)) || 2 * g->stage[m] != section)
+        if (loop_is_element(g->c, &member->map) || ir_is_reduce(program_node(g, m)) || 2 * g->stage[m] != section)
             continue;
         g->member[m].outer = emit_member(g, m, section);
     }
@@ -274,13 +114,13 @@ static void emit_outer(struct program *g, int section)
 static void emit_pass(struct program *g, int pass)
 {
     int section = 2 * pass - 1;
-    find_used(g, pass);
+    program_find_used(g, pass);
     for (int i = 0; i < g->c->n_members; i++) {
         int m = g->order[i];
         if (!g->used[m])
             continue;
         int number = g->used[m] == RELOADED ? emit_reload(g, m, section) : emit_member(g, m, section);
-        if (ir_is_reduce(member_node(g, m)))
+        if (ir_is_reduce(program_node(g, m)))
             g->member[m].outer = number;
         else
             g->member[m] = (struct registers){g->member[m].outer, number, section};
@@ -292,7 +132,7 @@ static void emit_pass(struct program *g, int pass)
 static void emit_outer_loads(struct program *g)
 {
     for (int w = 0; w < g->c->n_wants && g->c->any_reduced; w++)
-        if (g->c->wants[w].state == WANT_LOAD && !is_element(g->c, &g->c->wants[w].map))
+        if (g->c->wants[w].state == WANT_LOAD && !loop_is_element(g->c, &g->c->wants[w].map))
             emit_load(g, w, 0);
 }
 
@@ -346,9 +186,9 @@ void plan_lower_cluster(struct planner *p, struct cluster *c)
     for (int w = 0; w < c->n_wants; w++)
         if (c->wants[w].state == WANT_LOAD)
             g.access[w] = loop_add_load(p, &build, c, w, copies[w]);
-    sort_members(&g);
-    find_stages(&g);
-    place_stores(&g);
+    program_sort(&g);
+    program_find_stages(&g);
+    program_place_stores(&g);
     emit_outer_loads(&g);
     if (c->any_reduced)
         emit_outer(&g, 0);

@@ -170,15 +170,20 @@ bool ir_is_fill(const struct ir_node *);   /* CONST of one value */
 /* Arithmetic of a pointwise node relative to an addition; copies are free. */
 int ir_weight(const struct ir_node *);
 
-/* --- simplify.c, import.c, expand.c ----------------------------------------------- */
+/* --- simplify.c, import.c, expand.c, joins.c ------------------------------------------- */
 
 /* Appends the node or returns one that has its value already (when fusing). */
 int ir_add(struct planner *, const struct ir_node *, int n_operands, const int *operands);
 void plan_import(struct planner *);
 /* A reduction, in two stages where one alone would not fill the device. */
 int plan_expand_reduce(struct planner *, const struct ir_node *, int operand);
+/* A JOIN like the node, with room for n parts. */
+struct ir_node plan_make_join(struct planner *, const struct ir_node *, struct kiln_shape, int n);
 int plan_expand_concat(struct planner *, const struct ir_node *, int n, const int *operands);
 int plan_expand_pad(struct planner *, const struct ir_node *, int operand);
+/* The sum of two tensors that are zero where the other is not, such as the
+ * gradients of slices, as one join; -1 if they are not. */
+int plan_sum_of_joins(struct planner *, const struct ir_node *, int a, int b);
 /* Returns the node of the update's value (norm, done). operands: n states,
  * n gradients, hyper. */
 int plan_expand_update(struct planner *, const struct ir_node *, int n, const int *operands);

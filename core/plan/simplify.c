@@ -122,7 +122,9 @@ static int arithmetic_identity(struct planner *p, const struct ir_node *node, co
     case KILN_OP_ADD:
         if (f32 && is_fill_of(p, operands[0], 0))
             return operands[1];
-        return f32 && is_fill_of(p, operands[1], 0) ? operands[0] : -1;
+        if (f32 && is_fill_of(p, operands[1], 0))
+            return operands[0];
+        return plan_sum_of_joins(p, node, operands[0], operands[1]);
     case KILN_OP_SUB:
         return f32 && is_fill_of(p, operands[1], 0) ? operands[0] : -1;
     case KILN_OP_MUL:

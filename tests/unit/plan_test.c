@@ -184,6 +184,43 @@ static void attention_and_matmul(void **unused)
     check_all_ways(g, (struct plan_run){.seed = 7, .update = true, .kind = update, .blocked = true, .tolerance = 1e-4});
 }
 
+/* The gradients of slices are written side by side, not padded and added. */
+static void gradients_of_slices_are_joined(void **unused)
+{
+    (void)unused;
+    kiln_graph *g = kiln_graph_create();
+    kiln_node x = input(g, "x", KILN_SHAPE(5, 12)), sum = kiln_scalar(g, 0), d;
+    for (int i = 0; i < 3; i++) {
+        kiln_node part = kiln_narrow(g, x, 1, 4 * i, i == 2 ? 3 : 4);
+        sum = kiln_add(g, sum, kiln_sum_all(g, i ? kiln_sin(g, part) : kiln_exp(g, part)));
+    }
+    kiln_grad(g, sum, 1, &x, &d);
+    kiln_graph_output(g, "d", d);
+    struct plan_run run = {.fuse = true, .keep_plan = true, .seed = 10};
+    assert_null(plan_run(g, &run));
+    assert_true(run.plan->steps.n <= 4); /* three parts and the column that no slice has */
+    assert_int_equal(run.plan->steps.region_bytes[KILN_REGION_WORKSPACE], 0);
+    kiln_plan_destroy(&run.plan);
+    check_all_ways(g, (struct plan_run){.seed = 10});
+}
+
+/* A norm is one loop, forward, whatever reads its statistics later. */
+static void a_norm_is_one_loop(void **unused)
+{
+    (void)unused;
+    kiln_graph *g = kiln_graph_create();
+    kiln_node x = input(g, "x", KILN_SHAPE(2, 16, 3, 5));
+    kiln_node y = kiln_silu(g, kiln_group_norm(g, "norm", kiln_add(g, x, x), 4, 1e-5));
+    kiln_graph_output(g, "y", y);
+    kiln_graph_output(g, "softmax", kiln_softmax(g, kiln_reshape(g, x, KILN_SHAPE(32, 15)), 1));
+    struct plan_run run = {.fuse = true, .keep_plan = true, .seed = 11};
+    assert_null(plan_run(g, &run));
+    assert_int_equal(run.plan->steps.n, 2);
+    assert_int_equal(run.plan->steps.region_bytes[KILN_REGION_WORKSPACE], 0);
+    kiln_plan_destroy(&run.plan);
+    kiln_graph_destroy(&g);
+}
+
 static void random_numbers_and_assignments(void **unused)
 {
     (void)unused;
@@ -216,6 +253,8 @@ int main(void)
         cmocka_unit_test(mlp_trains),
         cmocka_unit_test(conv_net_trains),
         cmocka_unit_test(attention_and_matmul),
+        cmocka_unit_test(gradients_of_slices_are_joined),
+        cmocka_unit_test(a_norm_is_one_loop),
         cmocka_unit_test(random_numbers_and_assignments),
         cmocka_unit_test(averages_are_read_when_asked),
     };
