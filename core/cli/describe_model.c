@@ -137,8 +137,7 @@ static enum kiln_status make_plan(struct planning *planning, int phase, struct k
     return KILN_OK;
 }
 
-enum kiln_status kiln_description_create(const kiln_config *config,
-                                         const struct kiln_data_info *info,
+enum kiln_status kiln_description_create(kiln_config *config, const struct kiln_data_info *info,
                                          struct kiln_description *out, struct kiln_error *error)
 {
     struct planning planning = {.out = out};

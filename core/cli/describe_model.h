@@ -32,7 +32,7 @@ struct kiln_description {
 /* Builds the model and plans its training on the config's device, without
  * measuring algorithms. info: as kiln_experiment_create. The caller finishes
  * the description. */
-enum kiln_status kiln_description_create(const kiln_config *, const struct kiln_data_info *info,
+enum kiln_status kiln_description_create(kiln_config *, const struct kiln_data_info *info,
                                          struct kiln_description *, struct kiln_error *);
 void kiln_description_finish(struct kiln_description *);
 
