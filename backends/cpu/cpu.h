@@ -21,6 +21,7 @@ enum cpu_algorithm_id {
     CPU_ONEDNN_REPACK = 3,
     CPU_ONEDNN_SGEMM = 4,
     CPU_CONV_EDGE = 5,
+    CPU_MATMUL_TILED = 6,
 };
 
 struct kiln_device_state {

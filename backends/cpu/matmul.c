@@ -1,6 +1,8 @@
 /* Matrix products. */
 #include "backends/cpu/cpu.h"
 
+#include <omp.h>
+
 /* Terms of a partial sum. */
 #define SUM_CHUNK 256
 
@@ -121,5 +123,57 @@ static enum kiln_status sgemm_prepare(struct cpu_task *task, struct kiln_error *
     return KILN_OK;
 }
 
+/* Parts of c that a thread takes at a time; each packs what it needs itself. */
+#define PART_M 192
+#define PART_N 512
+
+static enum kiln_status tiled_run(struct cpu_task *task, struct kiln_error *error)
+{
+    (void)error;
+    const struct kiln_step_matmul *m = &task->step->as.matmul;
+    kiln_device_state *device = task->device;
+    const float *a = cpu_at(task->exec, &m->a), *b = cpu_at(task->exec, &m->b);
+    float *c = cpu_at(task->exec, &m->c);
+    int64_t rows = (m->m + PART_M - 1) / PART_M, columns = (m->n + PART_N - 1) / PART_N;
+#pragma omp parallel for schedule(dynamic, 1) num_threads(task->threads)
+    for (int64_t part = 0; part < m->batch * rows * columns; part++) {
+        int64_t batch = part / (rows * columns);
+        int64_t i = part / columns % rows * PART_M, j = part % columns * PART_N;
+        const struct cpu_gemm gemm = {
+            .m = cpu_min(PART_M, m->m - i),
+            .n = cpu_min(PART_N, m->n - j),
+            .k = m->k,
+            .a = a + batch * m->a_stride[0] + i * m->a_stride[1],
+            .a_row = m->a_stride[1],
+            .a_column = m->a_stride[2],
+            .b = b + batch * m->b_stride[0] + j * m->b_stride[2],
+            .b_row = m->b_stride[1],
+            .b_column = m->b_stride[2],
+            .c = c + batch * m->c_stride[0] + i * m->c_stride[1] + j,
+            .ldc = m->c_stride[1],
+        };
+        char *buffer = device->thread_memory + omp_get_thread_num() * device->thread_bytes;
+        device->simd->gemm(&gemm, (float *)(void *)buffer);
+    }
+    return KILN_OK;
+}
+
+static bool tiled_accepts(kiln_device_state *device, const struct kiln_step *step, struct kiln_candidate *candidate)
+{
+    (void)candidate;
+    return !device->reference && (step->as.matmul.c_stride[2] == 1 || step->as.matmul.n == 1);
+}
+
+static enum kiln_status tiled_prepare(struct cpu_task *task, struct kiln_error *error)
+{
+    const struct kiln_step_matmul *m = &task->step->as.matmul;
+    if (!cpu_reserve(task->device, CPU_GEMM_BUFFER_BYTES))
+        return kiln_fail(error, KILN_MACHINE, "cpu: no memory for step %s", task->step->label);
+    task->run = tiled_run;
+    task->threads = cpu_threads(task->device, m->batch * m->m * m->n * m->k);
+    return KILN_OK;
+}
+
 CPU_KIND(cpu_matmul_kind, {CPU_ONEDNN_SGEMM, "onednn", sgemm_accepts, sgemm_prepare},
+         {CPU_MATMUL_TILED, "tiled", tiled_accepts, tiled_prepare},
           {CPU_PLAIN, "plain", NULL, plain_prepare});

@@ -110,12 +110,28 @@ struct cpu_simd_edge {
     void (*outer)(const struct cpu_edge_call *, float *w, const float *many, const float *few);
 };
 
+/* c[m, n] = a b (or += with add), any strides but c's unit columns, k >= 1. */
+struct cpu_gemm {
+    int64_t m, n, k;
+    const float *a, *b;
+    int64_t a_row, a_column, b_row, b_column;
+    float *c;
+    int64_t ldc;
+    bool add;
+};
+
+/* Bytes of the buffer that a call packs into. */
+#define CPU_GEMM_BUFFER_BYTES (640 * 1024)
+
+typedef void cpu_gemm_fn(const struct cpu_gemm *, float *buffer);
+
 struct cpu_simd {
     const char *name; /* "avx512", "avx2", "baseline" */
     const struct cpu_simd_loop *loop;
     cpu_update_fn *const (*update)[2]; /* [optimiser][with an average] */
     cpu_random_fn *random;
     const struct cpu_simd_edge *edge; /* for 16 lanes, for 8 */
+    cpu_gemm_fn *gemm;
 };
 
 /* Declares what simd_*.c define for an instruction set. */
@@ -123,6 +139,7 @@ struct cpu_simd {
     extern const struct cpu_simd_loop cpu_simd_loop_##set;                                                     \
     extern cpu_update_fn *const cpu_simd_update_##set[KILN_OPTIMIZER_COUNT][2];                                \
     extern const struct cpu_simd_edge cpu_simd_edge_##set[2];                                                  \
+    cpu_gemm_fn cpu_simd_gemm_##set;                                                                           \
     cpu_random_fn cpu_simd_random_##set;
 
 CPU_SIMD_DECLARE(base)

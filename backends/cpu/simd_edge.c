@@ -1,5 +1,6 @@
 /* Convolutions between few and many channels, for 16 and 8 lanes. */
 #include "backends/cpu/simd.h"
+#include "backends/cpu/simd_lanes.h"
 
 #include <string.h>
 
@@ -14,15 +15,19 @@ static inline struct four four_at(const float *p)
     return v;
 }
 
-#define LANES 16
+/* Tiles that fill the registers: 16 or 12 sums. */
+#define SPREAD_PIXELS (LANES == 16 ? 8 : 4)
+#define DOT_PIXELS_4 (LANES == 16 ? 4 : 2)
+
+#define BLOCK 16
 #define VECTOR lanes_16
 #define NAMED(name) name##_16
 #include "backends/cpu/simd_edge_lanes.h"
-#undef LANES
+#undef BLOCK
 #undef VECTOR
 #undef NAMED
 
-#define LANES 8
+#define BLOCK 8
 #define VECTOR lanes_8
 #define NAMED(name) name##_8
 #include "backends/cpu/simd_edge_lanes.h"

@@ -1,10 +1,13 @@
 /*
- * Convolutions between few and many channels, for vectors of LANES channels;
- * included once per width by simd_edge.c. What the three kernels compute is
- * said at struct cpu_simd_edge.
+ * Convolutions between few and many channels, for blocks of BLOCK channels;
+ * included once per block by simd_edge.c. A block is PARTS vectors of WIDTH.
+ * What the three kernels compute is said at struct cpu_simd_edge.
  */
 
-typedef float VECTOR __attribute__((vector_size(4 * LANES), aligned(4), may_alias));
+#define WIDTH (LANES < BLOCK ? LANES : BLOCK)
+#define PARTS (BLOCK / WIDTH)
+
+typedef float VECTOR __attribute__((vector_size(4 * WIDTH), aligned(4), may_alias));
 
 static inline VECTOR NAMED(at)(const float *p)
 {
@@ -20,10 +23,10 @@ static inline void NAMED(put)(float *p, VECTOR x)
  * neighbouring sums overlap. */
 static inline float NAMED(total)(VECTOR x)
 {
-    float f[LANES];
+    float f[WIDTH];
     NAMED(put)(f, x);
     struct four a = four_at(f);
-    for (int j = 4; j < LANES; j += 4)
+    for (int j = 4; j < WIDTH; j += 4)
         a.x += four_at(f + j).x;
     float g[4];
     memcpy(g, &a.x, sizeof g);
@@ -53,28 +56,28 @@ static inline __attribute__((always_inline)) void NAMED(spread_tile)(const struc
             NAMED(put)(out + b * e->t_block + p * e->t_step, sum[b * pixels + p]);
 }
 
+/* All pixels of a run for some blocks. */
+#define SPREAD(blocks_)                                                                                        \
+    do {                                                                                                       \
+        int64_t q = 0;                                                                                         \
+        for (; q + SPREAD_PIXELS <= e->n; q += SPREAD_PIXELS)                                                  \
+            NAMED(spread_tile)(e, to + q * e->t_step, in + q * e->u_step, v, SPREAD_PIXELS, blocks_);          \
+        for (; q + 2 <= e->n; q += 2)                                                                          \
+            NAMED(spread_tile)(e, to + q * e->t_step, in + q * e->u_step, v, 2, blocks_);                      \
+        for (; q < e->n; q++)                                                                                  \
+            NAMED(spread_tile)(e, to + q * e->t_step, in + q * e->u_step, v, 1, blocks_);                      \
+    } while (0)
+
 static void NAMED(spread)(const struct cpu_edge_call *e, float *out, const float *in, const float *w)
 {
-    int b = 0;
-    for (; b + 2 <= e->blocks; b += 2) {
-        float *to = out + b * e->t_block;
-        const float *v = w + b * e->w_block;
-        int64_t q = 0;
-        for (; q + 8 <= e->n; q += 8)
-            NAMED(spread_tile)(e, to + q * e->t_step, in + q * e->u_step, v, 8, 2);
-        for (; q + 2 <= e->n; q += 2)
-            NAMED(spread_tile)(e, to + q * e->t_step, in + q * e->u_step, v, 2, 2);
-        for (; q < e->n; q++)
-            NAMED(spread_tile)(e, to + q * e->t_step, in + q * e->u_step, v, 1, 2);
-    }
-    for (; b < e->blocks; b++) {
-        float *to = out + b * e->t_block;
-        const float *v = w + b * e->w_block;
-        int64_t q = 0;
-        for (; q + 8 <= e->n; q += 8)
-            NAMED(spread_tile)(e, to + q * e->t_step, in + q * e->u_step, v, 8, 1);
-        for (; q < e->n; q++)
-            NAMED(spread_tile)(e, to + q * e->t_step, in + q * e->u_step, v, 1, 1);
+    for (int part = 0; part < PARTS; part++) {
+        float *to = out + part * WIDTH;
+        const float *v = w + part * WIDTH;
+        int b = 0;
+        for (; b + 2 <= e->blocks; b += 2, to += 2 * e->t_block, v += 2 * e->w_block)
+            SPREAD(2);
+        for (; b < e->blocks; b++, to += e->t_block, v += e->w_block)
+            SPREAD(1);
     }
 }
 
@@ -90,11 +93,12 @@ static inline __attribute__((always_inline)) void NAMED(dot_tile)(const struct c
     for (int t = 0; t < e->n_terms; t++) {
         const float *x = in + e->terms[t].u, *v = w + e->terms[t].w;
         for (int b = 0; b < e->blocks; b++, x += e->u_block, v += e->w_block)
-            for (int f = 0; f < few; f++) {
-                VECTOR weight = NAMED(at)(v + f * e->w_few);
-                for (int p = 0; p < pixels; p++)
-                    sum[f * pixels + p] += weight * NAMED(at)(x + p * e->u_step);
-            }
+            for (int part = 0; part < BLOCK; part += WIDTH)
+                for (int f = 0; f < few; f++) {
+                    VECTOR weight = NAMED(at)(v + f * e->w_few + part);
+                    for (int p = 0; p < pixels; p++)
+                        sum[f * pixels + p] += weight * NAMED(at)(x + p * e->u_step + part);
+                }
     }
     for (int f = 0; f < few; f++)
         for (int p = 0; p < pixels; p++)
@@ -116,7 +120,7 @@ static void NAMED(dot)(const struct cpu_edge_call *e, float *out, const float *i
         DOT(1, 8)
         DOT(2, 4)
         DOT(3, 4)
-        DOT(4, 4)
+        DOT(4, DOT_PIXELS_4)
     default:
         break;
     }
@@ -142,17 +146,22 @@ static inline __attribute__((always_inline)) void NAMED(outer_terms)(const struc
 
 static void NAMED(outer)(const struct cpu_edge_call *e, float *w, const float *big, const float *few)
 {
-    int t = 0;
-    for (; t + 12 <= e->n_terms; t += 12)
-        NAMED(outer_terms)(e, w, big, few, e->terms + t, 12);
-    for (; t + 9 <= e->n_terms; t += 9)
-        NAMED(outer_terms)(e, w, big, few, e->terms + t, 9);
-    for (; t + 4 <= e->n_terms; t += 4)
-        NAMED(outer_terms)(e, w, big, few, e->terms + t, 4);
-    for (; t + 2 <= e->n_terms; t += 2)
-        NAMED(outer_terms)(e, w, big, few, e->terms + t, 2);
-    for (; t < e->n_terms; t++)
-        NAMED(outer_terms)(e, w, big, few, e->terms + t, 1);
+    for (int part = 0; part < PARTS; part++, w += WIDTH, big += WIDTH) {
+        int t = 0;
+        for (; t + 12 <= e->n_terms; t += 12)
+            NAMED(outer_terms)(e, w, big, few, e->terms + t, 12);
+        for (; t + 9 <= e->n_terms; t += 9)
+            NAMED(outer_terms)(e, w, big, few, e->terms + t, 9);
+        for (; t + 4 <= e->n_terms; t += 4)
+            NAMED(outer_terms)(e, w, big, few, e->terms + t, 4);
+        for (; t + 2 <= e->n_terms; t += 2)
+            NAMED(outer_terms)(e, w, big, few, e->terms + t, 2);
+        for (; t < e->n_terms; t++)
+            NAMED(outer_terms)(e, w, big, few, e->terms + t, 1);
+    }
 }
 
+#undef WIDTH
+#undef PARTS
+#undef SPREAD
 #undef DOT

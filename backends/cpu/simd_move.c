@@ -2,6 +2,7 @@
 #include "backends/cpu/simd_move.h"
 
 #include "backends/cpu/convert.h"
+#include "backends/cpu/simd_lanes.h"
 
 /* Rows of a transposition that share the cache lines of a column. */
 #define TRANSPOSE_BLOCK 16
@@ -93,35 +94,25 @@ STORE(f32_u8, uint8_t, float, cpu_float_to_u8(x))
 STORE(i32_u8, uint8_t, int32_t, (uint8_t)(x < 0 ? 0 : x > 255 ? 255 : x))
 STORE(f32_f16, uint16_t, float, cpu_float_to_half(x))
 
-/* 16 lanes; the compiler splits it where registers are narrower. */
-typedef float lanes __attribute__((vector_size(64), aligned(4)));
-typedef int32_t lanes_i __attribute__((vector_size(64)));
-#define LANES 16
-
 static inline lanes larger(lanes a, lanes b)
 {
     lanes_i keep = (a >= b) | (a != a);
     return (lanes)((keep & (lanes_i)a) | (~keep & (lanes_i)b));
 }
 
-static inline lanes at(const float *p)
-{
-    return *(const lanes *)(const void *)p;
-}
-
-/* Sum of n values: four accumulators of 16 lanes, folded by halves. */
+/* Sum of n values: four accumulators, folded by halves. */
 static double sum_run(const float *p, int64_t n)
 {
     lanes s0 = {0}, s1 = {0}, s2 = {0}, s3 = {0};
     int64_t i = 0;
     for (; i + 4 * LANES <= n; i += 4 * LANES) {
-        s0 += at(p + i);
-        s1 += at(p + i + LANES);
-        s2 += at(p + i + 2 * LANES);
-        s3 += at(p + i + 3 * LANES);
+        s0 += lanes_at(p + i);
+        s1 += lanes_at(p + i + LANES);
+        s2 += lanes_at(p + i + 2 * LANES);
+        s3 += lanes_at(p + i + 3 * LANES);
     }
     for (; i + LANES <= n; i += LANES)
-        s0 += at(p + i);
+        s0 += lanes_at(p + i);
     s0 = (s0 + s1) + (s2 + s3);
     float fold[LANES];
     for (int j = 0; j < LANES; j++)
@@ -135,17 +126,17 @@ static double sum_run(const float *p, int64_t n)
     return (double)fold[0] + (double)tail;
 }
 
-/* acc[0..15] += sum over r rows of 16 values at p, rows w apart. */
+/* acc[0 .. LANES-1] += sum over r rows of LANES values at p, rows w apart. */
 static void sum_columns(double *acc, const float *p, int64_t r, int64_t w)
 {
     lanes s0 = {0}, s1 = {0};
     int64_t i = 0;
     for (; i + 2 <= r; i += 2) {
-        s0 += at(p + i * w);
-        s1 += at(p + (i + 1) * w);
+        s0 += lanes_at(p + i * w);
+        s1 += lanes_at(p + (i + 1) * w);
     }
     if (i < r)
-        s0 += at(p + i * w);
+        s0 += lanes_at(p + i * w);
     s0 += s1;
     for (int j = 0; j < LANES; j++)
         acc[j] += (double)s0[j];
@@ -155,10 +146,10 @@ static void sum_columns(double *acc, const float *p, int64_t r, int64_t w)
 static void sum_narrow(double *acc, const float *p, int64_t r, int64_t w)
 {
     float wide[LANES * LANES] = {0};
-    int64_t period = LANES * w, i = 0; /* w vectors of 16 hold 16 rows of w */
+    int64_t period = LANES * w, i = 0; /* w vectors hold LANES rows of w */
     for (; i + period <= r * w; i += period)
         for (int64_t j = 0; j < period; j += LANES)
-            *(lanes *)(void *)(wide + j) += at(p + i + j);
+            lanes_put(wide + j, lanes_at(wide + j) + lanes_at(p + i + j));
     for (int64_t j = 0; i < r * w; i++, j++)
         wide[j] += p[i];
     for (int64_t j = 0; j < period; j++)
@@ -192,9 +183,9 @@ static float max_run(const float *p, int64_t n, float best)
 {
     int64_t i = 0;
     if (n >= LANES) {
-        lanes m = at(p);
+        lanes m = lanes_at(p);
         for (i = LANES; i + LANES <= n; i += LANES)
-            m = larger(m, at(p + i));
+            m = larger(m, lanes_at(p + i));
         for (int j = 0; j < LANES; j++)
             best = best >= m[j] || best != best ? best : m[j];
     }
