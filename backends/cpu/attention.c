@@ -1,17 +1,27 @@
-/* Attention and its gradient; neither stores the score matrix. */
-#include "backends/cpu/cpu.h"
+/* Attention and its gradient, plainly; neither stores the score matrix. */
+#include "backends/cpu/attention.h"
 
 #include <math.h>
 
-/* Row i of batch b of an operand, and its column stride. */
-struct matrix {
-    const float *data;
-    const int64_t *stride;
-};
-
-static const float *row_of(const struct matrix *m, int64_t batch, int64_t row)
+static const float *row_of(const struct attention_operand *m, int64_t batch, int64_t row)
 {
     return m->data + batch * m->stride[0] + row * m->stride[1];
+}
+
+struct attention cpu_attention_of(const struct cpu_task *task)
+{
+    const struct kiln_step_attention *s = &task->step->as.attention;
+    const struct kiln_exec *exec = task->exec;
+    return (struct attention){.s = s,
+                              .q = {cpu_at(exec, &s->q), s->q_stride},
+                              .k = {cpu_at(exec, &s->k), s->k_stride},
+                              .v = {cpu_at(exec, &s->v), s->v_stride},
+                              .d_out = {cpu_at(exec, &s->d_out), s->d_out_stride},
+                              .out = cpu_at(exec, &s->out),
+                              .log_sum_exp = cpu_at(exec, &s->log_sum_exp),
+                              .d_q = cpu_at(exec, &s->d_q),
+                              .d_k = cpu_at(exec, &s->d_k),
+                              .d_v = cpu_at(exec, &s->d_v)};
 }
 
 static float dot(const float *a, int64_t a_step, const float *b, int64_t b_step, int64_t n)
@@ -23,8 +33,8 @@ static float dot(const float *a, int64_t a_step, const float *b, int64_t b_step,
 }
 
 /* Softmax of one query's scores on the way (Milakov & Gimelshein 2018). */
-static void plain_query(const struct kiln_step_attention *s, const float *q, const struct matrix *k,
-                        const struct matrix *v, int64_t batch, float *out, float *log_sum_exp)
+static void plain_query(const struct kiln_step_attention *s, const float *q, const struct attention_operand *k,
+                        const struct attention_operand *v, int64_t batch, float *out, float *log_sum_exp)
 {
     float largest = -INFINITY, sum = 0;
     for (int64_t c = 0; c < s->v_width; c++)
@@ -52,26 +62,17 @@ static void plain_query(const struct kiln_step_attention *s, const float *q, con
 static enum kiln_status plain_run(struct cpu_task *task, struct kiln_error *error)
 {
     (void)error;
-    const struct kiln_step_attention *s = &task->step->as.attention;
-    struct matrix q = {cpu_at(task->exec, &s->q), s->q_stride}, k = {cpu_at(task->exec, &s->k), s->k_stride},
-                  v = {cpu_at(task->exec, &s->v), s->v_stride};
-    float *out = cpu_at(task->exec, &s->out), *log_sum_exp = cpu_at(task->exec, &s->log_sum_exp);
+    struct attention a = cpu_attention_of(task);
+    const struct kiln_step_attention *s = a.s;
 #pragma omp parallel for schedule(dynamic, 1) num_threads(task->threads)
     for (int64_t row = 0; row < s->batch * s->n_q; row++)
-        plain_query(s, row_of(&q, row / s->n_q, row % s->n_q), &k, &v, row / s->n_q, out + row * s->v_width,
-                    log_sum_exp + row);
+        plain_query(s, row_of(&a.q, row / s->n_q, row % s->n_q), &a.k, &a.v, row / s->n_q, a.out + row * s->v_width,
+                    a.log_sum_exp + row);
     return KILN_OK;
 }
 
-struct gradient {
-    const struct kiln_step_attention *s;
-    struct matrix q, k, v, d_out;
-    const float *out, *log_sum_exp;
-    float *d_q, *d_k, *d_v;
-};
-
 /* Softmax weight of query i for key j, and the gradient of their score. */
-static void pair(const struct gradient *g, int64_t batch, int64_t i, int64_t j, float *weight, float *d_score)
+static void pair(const struct attention *g, int64_t batch, int64_t i, int64_t j, float *weight, float *d_score)
 {
     const struct kiln_step_attention *s = g->s;
     int64_t row = batch * s->n_q + i;
@@ -84,7 +85,7 @@ static void pair(const struct gradient *g, int64_t batch, int64_t i, int64_t j, 
     *d_score = s->scale * *weight * (d_weight - mean);
 }
 
-static void gradient_of_query(const struct gradient *g, int64_t batch, int64_t i)
+static void gradient_of_query(const struct attention *g, int64_t batch, int64_t i)
 {
     const struct kiln_step_attention *s = g->s;
     float *d_q = g->d_q + (batch * s->n_q + i) * s->width;
@@ -99,7 +100,7 @@ static void gradient_of_query(const struct gradient *g, int64_t batch, int64_t i
     }
 }
 
-static void gradient_of_key(const struct gradient *g, int64_t batch, int64_t j)
+static void gradient_of_key(const struct attention *g, int64_t batch, int64_t j)
 {
     const struct kiln_step_attention *s = g->s;
     float *d_k = g->d_k + (batch * s->n_k + j) * s->width, *d_v = g->d_v + (batch * s->n_k + j) * s->v_width;
@@ -121,18 +122,8 @@ static void gradient_of_key(const struct gradient *g, int64_t batch, int64_t j)
 static enum kiln_status plain_gradient_run(struct cpu_task *task, struct kiln_error *error)
 {
     (void)error;
-    const struct kiln_step_attention *s = &task->step->as.attention;
-    const struct kiln_exec *exec = task->exec;
-    struct gradient g = {s,
-                         {cpu_at(exec, &s->q), s->q_stride},
-                         {cpu_at(exec, &s->k), s->k_stride},
-                         {cpu_at(exec, &s->v), s->v_stride},
-                         {cpu_at(exec, &s->d_out), s->d_out_stride},
-                         cpu_at(exec, &s->out),
-                         cpu_at(exec, &s->log_sum_exp),
-                         cpu_at(exec, &s->d_q),
-                         cpu_at(exec, &s->d_k),
-                         cpu_at(exec, &s->d_v)};
+    struct attention g = cpu_attention_of(task);
+    const struct kiln_step_attention *s = g.s;
 #pragma omp parallel for schedule(dynamic, 1) num_threads(task->threads)
     for (int64_t row = 0; row < s->batch * (s->n_q + s->n_k); row++) {
         if (row < s->batch * s->n_q)
@@ -152,5 +143,14 @@ static enum kiln_status plain_prepare(struct cpu_task *task, struct kiln_error *
     return KILN_OK;
 }
 
-CPU_KIND(cpu_attention_kind, {CPU_PLAIN, "plain", NULL, plain_prepare});
-CPU_KIND(cpu_attention_grad_kind, {CPU_PLAIN, "plain", NULL, plain_prepare});
+static bool tiled_accepts(kiln_device_state *device, const struct kiln_step *step, struct kiln_candidate *candidate)
+{
+    (void)step;
+    (void)candidate;
+    return !device->reference;
+}
+
+CPU_KIND(cpu_attention_kind, {CPU_PLAIN, "tiled", tiled_accepts, cpu_attention_tiled_prepare},
+         {CPU_PLAIN, "plain", NULL, plain_prepare});
+CPU_KIND(cpu_attention_grad_kind, {CPU_PLAIN, "tiled", tiled_accepts, cpu_attention_tiled_prepare},
+         {CPU_PLAIN, "plain", NULL, plain_prepare});

@@ -117,6 +117,10 @@ static inline int cpu_threads(const kiln_device_state *device, int64_t work)
  * while steps run. */
 bool cpu_reserve(kiln_device_state *, int64_t bytes);
 
+/* matmul.c: a product on the calling thread, which may be one of a parallel
+ * region; buffer: CPU_GEMM_BUFFER_BYTES. */
+void cpu_gemm(const kiln_device_state *, const struct cpu_gemm *, float *buffer);
+
 /* library.c: cpu_onednn.so from this module's folder, loaded once; NULL if it
  * cannot be had. */
 const struct cpu_onednn *cpu_onednn_load(void);

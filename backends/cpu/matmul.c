@@ -53,16 +53,17 @@ static enum kiln_status plain_prepare(struct cpu_task *task, struct kiln_error *
 }
 
 /* An operand as sgemm wants it: unit column stride, or transposed. */
-static bool sgemm_form(const int64_t stride[3], int64_t rows, int64_t columns, bool *transposed, int64_t *leading)
+static bool sgemm_form(int64_t row_stride, int64_t column_stride, int64_t rows, int64_t columns, bool *transposed,
+                       int64_t *leading)
 {
-    if (stride[2] == 1 || columns == 1) {
+    if (column_stride == 1 || columns == 1) {
         *transposed = false;
-        *leading = rows == 1 ? columns : stride[1];
+        *leading = rows == 1 ? columns : row_stride;
         return *leading >= columns;
     }
     *transposed = true;
-    *leading = columns == 1 ? rows : stride[2];
-    return (stride[1] == 1 || rows == 1) && *leading >= rows;
+    *leading = columns == 1 ? rows : column_stride;
+    return (row_stride == 1 || rows == 1) && *leading >= rows;
 }
 
 struct sgemm_call {
@@ -70,37 +71,67 @@ struct sgemm_call {
     int64_t lda, ldb, ldc;
 };
 
-static bool sgemm_call_of(const struct kiln_step_matmul *m, struct sgemm_call *call)
+static bool sgemm_call_of(const struct cpu_gemm *g, struct sgemm_call *call)
 {
     bool transpose_c;
-    return sgemm_form(m->a_stride, m->m, m->k, &call->transpose_a, &call->lda) &&
-           sgemm_form(m->b_stride, m->k, m->n, &call->transpose_b, &call->ldb) &&
-           sgemm_form(m->c_stride, m->m, m->n, &transpose_c, &call->ldc) && !transpose_c;
+    return sgemm_form(g->a_row, g->a_column, g->m, g->k, &call->transpose_a, &call->lda) &&
+           sgemm_form(g->b_row, g->b_column, g->k, g->n, &call->transpose_b, &call->ldb) &&
+           sgemm_form(g->ldc, 1, g->m, g->n, &transpose_c, &call->ldc) && !transpose_c;
 }
 
-static bool sgemm_batch(const struct cpu_task *task, const struct sgemm_call *call, int64_t batch)
+static bool sgemm(const kiln_device_state *device, const struct cpu_gemm *g)
+{
+    struct sgemm_call call;
+    return device->onednn && sgemm_call_of(g, &call) &&
+           device->onednn->sgemm(call.transpose_a, call.transpose_b, g->m, g->n, g->k, g->a, call.lda, g->b,
+                                 call.ldb, g->c, call.ldc, g->add);
+}
+
+void cpu_gemm(const kiln_device_state *device, const struct cpu_gemm *gemm, float *buffer)
+{
+    if (!sgemm(device, gemm))
+        device->simd->gemm(gemm, buffer);
+}
+
+/* The part [i, i + rows) x [j, j + columns) of one product of a step. */
+static struct cpu_gemm part_of(const struct cpu_task *task, int64_t batch, int64_t i, int64_t rows, int64_t j,
+                               int64_t columns)
 {
     const struct kiln_step_matmul *m = &task->step->as.matmul;
     const float *a = cpu_at(task->exec, &m->a), *b = cpu_at(task->exec, &m->b);
     float *c = cpu_at(task->exec, &m->c);
-    return task->device->onednn->sgemm(call->transpose_a, call->transpose_b, m->m, m->n, m->k,
-                                       a + batch * m->a_stride[0], call->lda, b + batch * m->b_stride[0], call->ldb,
-                                       c + batch * m->c_stride[0], call->ldc);
+    return (struct cpu_gemm){.m = rows,
+                             .n = columns,
+                             .k = m->k,
+                             .a = a + batch * m->a_stride[0] + i * m->a_stride[1],
+                             .a_row = m->a_stride[1],
+                             .a_column = m->a_stride[2],
+                             .b = b + batch * m->b_stride[0] + j * m->b_stride[2],
+                             .b_row = m->b_stride[1],
+                             .b_column = m->b_stride[2],
+                             .c = c + batch * m->c_stride[0] + i * m->c_stride[1] + j,
+                             .ldc = m->c_stride[1]};
+}
+
+static bool sgemm_batch(const struct cpu_task *task, int64_t batch)
+{
+    const struct kiln_step_matmul *m = &task->step->as.matmul;
+    struct cpu_gemm gemm = part_of(task, batch, 0, m->m, 0, m->n);
+    return sgemm(task->device, &gemm);
 }
 
 /* Many products: one a thread; few: all threads in each. */
 static enum kiln_status sgemm_run(struct cpu_task *task, struct kiln_error *error)
 {
     const struct kiln_step_matmul *m = &task->step->as.matmul;
-    struct sgemm_call call;
-    bool done = sgemm_call_of(m, &call);
+    bool done = true;
     if (task->threads > 1 && m->batch >= 4 * task->threads) {
 #pragma omp parallel for schedule(dynamic, 1) num_threads(task->threads) reduction(&& : done)
         for (int64_t batch = 0; batch < m->batch; batch++)
-            done = sgemm_batch(task, &call, batch) && done;
+            done = sgemm_batch(task, batch) && done;
     } else {
         for (int64_t batch = 0; batch < m->batch && done; batch++)
-            done = sgemm_batch(task, &call, batch);
+            done = sgemm_batch(task, batch);
     }
     return done ? KILN_OK : kiln_fail(error, KILN_MACHINE, "cpu: step %s: oneDNN sgemm failed", task->step->label);
 }
@@ -108,8 +139,12 @@ static enum kiln_status sgemm_run(struct cpu_task *task, struct kiln_error *erro
 static bool sgemm_accepts(kiln_device_state *device, const struct kiln_step *step, struct kiln_candidate *candidate)
 {
     (void)candidate;
+    const struct kiln_step_matmul *m = &step->as.matmul;
+    const struct cpu_gemm gemm = {.m = m->m, .n = m->n, .k = m->k, .a_row = m->a_stride[1],
+                                  .a_column = m->a_stride[2], .b_row = m->b_stride[1], .b_column = m->b_stride[2],
+                                  .ldc = m->c_stride[1]};
     struct sgemm_call call;
-    return device->onednn && sgemm_call_of(&step->as.matmul, &call);
+    return device->onednn && (m->c_stride[2] == 1 || m->n == 1) && sgemm_call_of(&gemm, &call);
 }
 
 static enum kiln_status sgemm_prepare(struct cpu_task *task, struct kiln_error *error)
@@ -132,26 +167,13 @@ static enum kiln_status tiled_run(struct cpu_task *task, struct kiln_error *erro
     (void)error;
     const struct kiln_step_matmul *m = &task->step->as.matmul;
     kiln_device_state *device = task->device;
-    const float *a = cpu_at(task->exec, &m->a), *b = cpu_at(task->exec, &m->b);
-    float *c = cpu_at(task->exec, &m->c);
     int64_t rows = (m->m + PART_M - 1) / PART_M, columns = (m->n + PART_N - 1) / PART_N;
 #pragma omp parallel for schedule(dynamic, 1) num_threads(task->threads)
     for (int64_t part = 0; part < m->batch * rows * columns; part++) {
         int64_t batch = part / (rows * columns);
         int64_t i = part / columns % rows * PART_M, j = part % columns * PART_N;
-        const struct cpu_gemm gemm = {
-            .m = cpu_min(PART_M, m->m - i),
-            .n = cpu_min(PART_N, m->n - j),
-            .k = m->k,
-            .a = a + batch * m->a_stride[0] + i * m->a_stride[1],
-            .a_row = m->a_stride[1],
-            .a_column = m->a_stride[2],
-            .b = b + batch * m->b_stride[0] + j * m->b_stride[2],
-            .b_row = m->b_stride[1],
-            .b_column = m->b_stride[2],
-            .c = c + batch * m->c_stride[0] + i * m->c_stride[1] + j,
-            .ldc = m->c_stride[1],
-        };
+        const struct cpu_gemm gemm =
+            part_of(task, batch, i, cpu_min(PART_M, m->m - i), j, cpu_min(PART_N, m->n - j));
         char *buffer = device->thread_memory + omp_get_thread_num() * device->thread_bytes;
         device->simd->gemm(&gemm, (float *)(void *)buffer);
     }

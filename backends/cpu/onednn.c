@@ -70,10 +70,10 @@ static struct onednn_context *context_open(void)
 }
 
 static bool sgemm(bool transpose_a, bool transpose_b, int64_t m, int64_t n, int64_t k, const float *a, int64_t lda,
-                  const float *b, int64_t ldb, float *c, int64_t ldc)
+                  const float *b, int64_t ldb, float *c, int64_t ldc, bool add)
 {
-    return dnnl_sgemm(transpose_a ? 'T' : 'N', transpose_b ? 'T' : 'N', m, n, k, 1.0f, a, lda, b, ldb, 0.0f, c,
-                      ldc) == dnnl_success;
+    return dnnl_sgemm(transpose_a ? 'T' : 'N', transpose_b ? 'T' : 'N', m, n, k, 1.0f, a, lda, b, ldb,
+                      add ? 1.0f : 0.0f, c, ldc) == dnnl_success;
 }
 
 /* --- layouts --------------------------------------------------------------- */

@@ -25,11 +25,11 @@ struct cpu_onednn {
     struct onednn_context *(*open)(void); /* NULL: no engine */
     void (*close)(struct onednn_context *);
 
-    /* Row-major c[m, n] = a[m, k] b[k, n] with leading dimensions; transposed
-     * operands are stored [k, m] and [n, k]. Within a parallel region it runs
-     * on the calling thread. */
+    /* Row-major c[m, n] = a[m, k] b[k, n] (+= with add) with leading dimensions;
+     * transposed operands are stored [k, m] and [n, k]. Within a parallel
+     * region it runs on the calling thread. */
     bool (*sgemm)(bool transpose_a, bool transpose_b, int64_t m, int64_t n, int64_t k, const float *a, int64_t lda,
-                  const float *b, int64_t ldb, float *c, int64_t ldc);
+                  const float *b, int64_t ldb, float *c, int64_t ldc, bool add);
 
     /* Whether a way exists for the step's sizes and feature layouts, not as
      * reference code; fills weight_layout and scratch_bytes. */

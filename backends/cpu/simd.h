@@ -125,6 +125,27 @@ struct cpu_gemm {
 
 typedef void cpu_gemm_fn(const struct cpu_gemm *, float *buffer);
 
+/* A tile of attention scores, row-major [rows][columns], and its queries. */
+struct cpu_attention_rows {
+    int64_t rows, columns, width;
+    float scale;
+    float *scores, *d_weights;   /* [rows][columns] */
+    float *out;                  /* [rows][width] */
+    float *largest, *sum;        /* of the scaled scores so far, of their exponentials */
+    float *log_sum_exp;
+    const float *d_out;
+    int64_t d_out_row, d_out_column;
+};
+
+struct cpu_simd_attention {
+    /* scores become exp(scale s - largest); sum and out follow a new largest */
+    void (*softmax)(struct cpu_attention_rows *);
+    /* divides out by the sums, writes log_sum_exp */
+    void (*finish)(struct cpu_attention_rows *);
+    /* scores become softmax weights, d_weights the scores' gradient */
+    void (*gradient)(struct cpu_attention_rows *);
+};
+
 struct cpu_simd {
     const char *name; /* "avx512", "avx2", "baseline" */
     const struct cpu_simd_loop *loop;
@@ -132,6 +153,7 @@ struct cpu_simd {
     cpu_random_fn *random;
     const struct cpu_simd_edge *edge; /* for 16 lanes, for 8 */
     cpu_gemm_fn *gemm;
+    const struct cpu_simd_attention *attention;
 };
 
 /* Declares what simd_*.c define for an instruction set. */
@@ -139,6 +161,7 @@ struct cpu_simd {
     extern const struct cpu_simd_loop cpu_simd_loop_##set;                                                     \
     extern cpu_update_fn *const cpu_simd_update_##set[KILN_OPTIMIZER_COUNT][2];                                \
     extern const struct cpu_simd_edge cpu_simd_edge_##set[2];                                                  \
+    extern const struct cpu_simd_attention cpu_simd_attention_##set;                                           \
     cpu_gemm_fn cpu_simd_gemm_##set;                                                                           \
     cpu_random_fn cpu_simd_random_##set;
 

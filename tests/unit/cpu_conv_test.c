@@ -202,9 +202,9 @@ static const struct geometry geometries[] = {
     {1, 48, 4, 4, 80, 3, 3, {{1, 1}, {1, 1}, {1, 1, 1, 1}, 1}},
 };
 
-static void check_all(int threads, bool reference)
+static void check_all(int variant)
 {
-    struct lab lab = lab_open(threads, reference);
+    struct lab lab = lab_open_variant(variant);
     for (size_t i = 0; i < sizeof geometries / sizeof geometries[0]; i++) {
         const struct geometry *g = &geometries[i];
         struct problem p = {.s = {.n = g->n, .c = g->c, .h = g->h, .w = g->w, .o = g->o, .kh = g->kh, .kw = g->kw,
@@ -233,19 +233,26 @@ static void check_all(int threads, bool reference)
 static void one_thread(void **unused)
 {
     (void)unused;
-    check_all(1, false);
+    check_all(0);
 }
 
 static void two_threads(void **unused)
 {
     (void)unused;
-    check_all(2, false);
+    check_all(1);
 }
 
 static void reference(void **unused)
 {
     (void)unused;
-    check_all(2, true);
+    check_all(2);
+}
+
+static void narrow_vectors(void **unused)
+{
+    (void)unused;
+    check_all(3);
+    check_all(4);
 }
 
 int main(void)
@@ -254,6 +261,7 @@ int main(void)
         cmocka_unit_test(reference),
         cmocka_unit_test(one_thread),
         cmocka_unit_test(two_threads),
+        cmocka_unit_test(narrow_vectors),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
