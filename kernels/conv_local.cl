@@ -158,18 +158,3 @@ KILN_LOCAL_KERNEL void conv_weight_grad_local(__global const float *x, long x_of
                 to[(long)row * columns + column] = sum[i][j];
         }
 }
-
-#include "lib/items.clh"
-
-/* dw[i] = the sum of the parts in order. */
-__kernel void conv_parts_sum(__global const float *parts, long parts_offset, __global float *dw,
-                             long w_offset, int n_parts, long part_size, long n, long chunk)
-{
-    KILN_ITEMS(item)
-    {
-        float sum = 0.0f;
-        for (int part = 0; part < n_parts; part++)
-            sum += parts[parts_offset + part * part_size + item];
-        dw[w_offset + item] = sum;
-    }
-}

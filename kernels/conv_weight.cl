@@ -210,18 +210,29 @@ KILN_TILE_KERNEL void conv_weight_first(PARAMETERS)
 
 #endif
 
-/* dw[i] = the sum of the parts in order; 16 elements an item. */
+/* dw[i] = the sum of the parts in order; 16 elements an item, fewer at the end. */
 #include "lib/items.clh"
 
 __kernel void conv_weight_sum(__global const float *parts, long parts_offset, __global float *dw,
                               long w_offset, int n_parts, long part_size, long n, long chunk)
 {
+    parts += parts_offset;
+    dw += w_offset;
     KILN_ITEMS(item)
     {
-        __global const float *from = parts + parts_offset + item * 16;
+        __global const float *from = parts + item * 16;
+        if (item * 16 + 16 > part_size) {
+            for (long i = item * 16; i < part_size; i++) {
+                float sum = parts[i];
+                for (int part = 1; part < n_parts; part++)
+                    sum += parts[part * part_size + i];
+                dw[i] = sum;
+            }
+            continue;
+        }
         float16 sum = LOAD16(from);
         for (int part = 1; part < n_parts; part++)
             sum += LOAD16(from + part * part_size);
-        STORE16(sum, dw + w_offset + item * 16);
+        STORE16(sum, dw + item * 16);
     }
 }

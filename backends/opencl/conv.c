@@ -1,7 +1,7 @@
 /* Convolutions: the ways to do them, and the plain one's launch. */
 #include "backends/opencl/conv.h"
 
-enum { SHAPE_WORDS = 52 };
+enum { SHAPE_WORDS = 52, SMALL_WORK = 1 << 20 };
 
 /* Block, outer and inner stride of each axis. */
 static void layout_words(struct cl_builder *builder, enum kiln_layout layout,
@@ -77,10 +77,14 @@ int cl_conv_candidates(kiln_device_state *device, const struct kiln_step *step,
         n += step->kind == KILN_STEP_CONV_WEIGHT_GRAD
                  ? cl_conv_weight_candidate(device, step, candidates)
                  : cl_conv_tile_candidate(device, step, candidates);
+    /* the plain kernels, hundreds of times slower, where a trial costs nothing */
+    int64_t work = s->n * s->o * s->oh * s->ow * (s->c / s->conv.groups) * s->kh * s->kw;
     bool dense = s->x_layout == KILN_LAYOUT_DENSE && s->y_layout == KILN_LAYOUT_DENSE;
     if (!device->cpu_like && !device->reference && dense)
         n += cl_conv_local_candidates(device, step, candidates);
-    if (dense)
+    if (device->cpu_like && !device->reference && dense)
+        n += cl_conv_pixels_candidate(device, step, candidates + n);
+    if (dense && (n == 0 || work < SMALL_WORK))
         candidates[n++] = (struct kiln_candidate){
             .algorithm = CL_CONV_PLAIN, .name = "plain", .weight_layout = KILN_LAYOUT_DENSE};
     return n;
@@ -94,6 +98,8 @@ void cl_conv_prepare(struct cl_builder *builder, const struct kiln_step *step)
         cl_conv_tile_prepare(builder, step);
     else if (step->algorithm == CL_CONV_LOCAL || step->algorithm == CL_CONV_LOCAL_LARGE)
         cl_conv_local_prepare(builder, step);
+    else if (step->algorithm == CL_CONV_PIXELS)
+        cl_conv_pixels_prepare(builder, step);
     else
         prepare_plain(builder, step);
 }

@@ -7,7 +7,13 @@
 
 #include "backends/opencl/opencl.h"
 
-enum cl_conv_algorithm { CL_CONV_PLAIN, CL_CONV_TILE, CL_CONV_LOCAL, CL_CONV_LOCAL_LARGE };
+enum cl_conv_algorithm {
+    CL_CONV_PLAIN,
+    CL_CONV_TILE,
+    CL_CONV_LOCAL,
+    CL_CONV_LOCAL_LARGE,
+    CL_CONV_PIXELS
+};
 
 enum { CL_CONV_MAX_SIDE = 64 }; /* taps of one axis */
 
@@ -53,6 +59,11 @@ int cl_conv_tile_candidate(const kiln_device_state *, const struct kiln_step *,
                            struct kiln_candidate *);
 int cl_conv_weight_candidate(const kiln_device_state *, const struct kiln_step *,
                              struct kiln_candidate *);
+int cl_conv_pixels_candidate(const kiln_device_state *, const struct kiln_step *,
+                             struct kiln_candidate *);
+void cl_conv_pixels_prepare(struct cl_builder *, const struct kiln_step *);
+/* The weight gradient as the sum of so many parts in scratch, in order. */
+void cl_conv_add_parts(struct cl_builder *, const struct kiln_step_conv *, int64_t parts);
 /* Those of GPUs, for dense operands. */
 int cl_conv_local_candidates(const kiln_device_state *, const struct kiln_step *,
                              struct kiln_candidate *);

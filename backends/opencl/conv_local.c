@@ -89,17 +89,6 @@ static cl_mem tap_table(struct cl_builder *builder, const struct kiln_step_conv 
     return buffer;
 }
 
-static void add_parts(struct cl_builder *builder, const struct kiln_step_conv *s,
-                      const struct sizes *sizes)
-{
-    cl_begin(builder, "conv_local.cl", "", "conv_parts_sum");
-    cl_arg_scratch(builder, 0);
-    cl_arg_place(builder, &s->weight);
-    cl_arg_int(builder, sizes->parts);
-    cl_arg_long(builder, sizes->rows * sizes->columns);
-    cl_end_items(builder, sizes->rows * sizes->columns, 2 * sizes->parts);
-}
-
 void cl_conv_local_prepare(struct cl_builder *builder, const struct kiln_step *step)
 {
     const struct kiln_step_conv *s = &step->as.conv;
@@ -132,5 +121,5 @@ void cl_conv_local_prepare(struct cl_builder *builder, const struct kiln_step *s
     const size_t local[3] = {256, 1, 1};
     cl_end_local(builder, groups, local);
     if (weights && sizes.parts > 1)
-        add_parts(builder, s, &sizes);
+        cl_conv_add_parts(builder, s, sizes.parts);
 }

@@ -98,15 +98,15 @@ int cl_conv_weight_candidate(const kiln_device_state *device, const struct kiln_
     return 1;
 }
 
-static void add_parts(struct cl_builder *builder, const struct kiln_step_conv *s,
-                      const struct weight_plan *plan)
+void cl_conv_add_parts(struct cl_builder *builder, const struct kiln_step_conv *s, int64_t parts)
 {
+    int64_t count = s->o * (s->c / s->conv.groups) * s->kh * s->kw;
     cl_begin(builder, "conv_weight.cl", "", "conv_weight_sum");
     cl_arg_scratch(builder, 0);
     cl_arg_place(builder, &s->weight);
-    cl_arg_int(builder, plan->parts);
-    cl_arg_long(builder, plan->count);
-    cl_end_items(builder, plan->count / BLOCK, 4 * plan->parts);
+    cl_arg_int(builder, parts);
+    cl_arg_long(builder, count);
+    cl_end_items(builder, divide_up(count, BLOCK), 4 * parts);
 }
 
 void cl_conv_weight_prepare(struct cl_builder *builder, const struct kiln_step *step)
@@ -148,5 +148,5 @@ void cl_conv_weight_prepare(struct cl_builder *builder, const struct kiln_step *
     cl_end_groups(builder, plan.x_blocked ? plan.x_blocks : 1, divide_up(plan.y_blocks, plan.group),
                   plan.parts);
     if (plan.parts > 1)
-        add_parts(builder, s, &plan);
+        cl_conv_add_parts(builder, s, plan.parts);
 }

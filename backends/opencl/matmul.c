@@ -2,7 +2,7 @@
 #include "backends/opencl/opencl.h"
 
 enum { PLAIN, TILE, LOCAL, LOCAL_LARGE, BLAST };
-enum { TILE_ROWS = 14, TILE_COLUMNS = 32, PAGE_ELEMENTS = 1024 };
+enum { TILE_ROWS = 14, TILE_COLUMNS = 32, PAGE_ELEMENTS = 1024, SMALL_WORK = 1 << 20 };
 
 static int64_t divide_up(int64_t a, int64_t b)
 {
@@ -163,7 +163,8 @@ int cl_matmul_candidates(kiln_device_state *device, const struct kiln_step *step
         if (cl_blast_suits(s) && cl_blast_usable(device))
             candidates[n++] = (struct kiln_candidate){.algorithm = BLAST, .name = "clblast"};
     }
-    candidates[n++] = (struct kiln_candidate){.algorithm = PLAIN, .name = "plain"};
+    if (n == 0 || s->batch * s->m * s->n * s->k < SMALL_WORK)
+        candidates[n++] = (struct kiln_candidate){.algorithm = PLAIN, .name = "plain"};
     return n;
 }
 

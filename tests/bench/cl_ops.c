@@ -2,7 +2,7 @@
  * GFLOP/s of matrix products and convolutions over OpenCL, each candidate by
  * itself, through the backend table; and GFLOP per second of processor time.
  *
- *     cl_ops [gemm] [conv] [DEVICE] [family=cpu|gpu] [seconds=S] [only=NAME]
+ *     cl_ops [gemm] [conv] [dense] [DEVICE] [family=cpu|gpu] [seconds=S] [only=NAME]
  */
 #include <math.h>
 #include <stdio.h>
@@ -12,7 +12,7 @@
 #include "opencl_lab.h"
 
 struct request {
-    bool gemm, conv;
+    bool gemm, conv, dense;
     int device;
     const char *family, *only;
     double seconds;
@@ -97,7 +97,7 @@ static void conv(struct lab *lab, const struct request *request)
                          .dilation = {1, 1},
                          .pad = {(int)size[5], (int)size[5], (int)size[5], (int)size[5]},
                          .groups = 1}};
-            bool blocked = strcmp(request->family, "gpu") != 0;
+            bool blocked = strcmp(request->family, "gpu") != 0 && !request->dense;
             s->x_layout = blocked && s->c % 16 == 0 ? KILN_LAYOUT_NCHW16C : KILN_LAYOUT_DENSE;
             s->y_layout = blocked && s->o % 16 == 0 ? KILN_LAYOUT_NCHW16C : KILN_LAYOUT_DENSE;
             lab_clear(lab);
@@ -121,6 +121,8 @@ int main(int argc, char **argv)
             request.gemm = true;
         else if (strcmp(argv[i], "conv") == 0)
             request.conv = true;
+        else if (strcmp(argv[i], "dense") == 0)
+            request.conv = request.dense = true;
         else if (strncmp(argv[i], "family=", 7) == 0)
             request.family = argv[i] + 7;
         else if (strncmp(argv[i], "only=", 5) == 0)
