@@ -66,7 +66,7 @@ def killed(device, base, whole):
     for name in os.listdir(out):
         os.remove(f"{out}/{name}")
     done = 0
-    for _ in range(kills):
+    while done < kills:
         process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
         try:
             process.wait(random.uniform(0.2, 1) * seconds)
