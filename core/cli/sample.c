@@ -160,6 +160,9 @@ static enum kiln_status prepare(struct sampling *s, struct kiln_error *error)
         status = kiln_checkpoint_load(s->trained.checkpoint, s->trained.session, true, error);
     if (!status)
         status = kiln_sampler_compile(s->sampler, s->trained.session, false, error);
+    if (!status && request.labelled && !kiln_sampler_takes_labels(s->sampler))
+        status = kiln_fail(error, KILN_INPUT, "sample: --class: model %s takes no class",
+                           s->trained.experiment.instance.model->name);
     if (!status)
         status = interpolate(s, error);
     if (!status)

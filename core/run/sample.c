@@ -144,6 +144,12 @@ bool kiln_sampler_noise_is_uniform(const kiln_sampler *sampler)
     return sampler->graphs.plan.uniform_noise;
 }
 
+bool kiln_sampler_takes_labels(const kiln_sampler *sampler)
+{
+    return kiln_executable_has_input(sampler->finish, "label") ||
+           (sampler->step && kiln_executable_has_input(sampler->step, "label"));
+}
+
 int kiln_sampler_iterations(const kiln_sampler *sampler)
 {
     return sampler->graphs.plan.n_iterations > 0 ? sampler->graphs.plan.n_iterations : 1;

@@ -33,6 +33,8 @@ enum kiln_status kiln_sampler_compile(kiln_sampler *, kiln_session *, bool use_e
 struct kiln_shape kiln_sampler_noise_shape(const kiln_sampler *, int64_t count);
 struct kiln_shape kiln_sampler_sample_shape(const kiln_sampler *, int64_t count);
 bool kiln_sampler_noise_is_uniform(const kiln_sampler *);
+/* True if a label changes the samples; compiled. */
+bool kiln_sampler_takes_labels(const kiln_sampler *);
 /* Iterations of one batch, for progress; at least 1. */
 int kiln_sampler_iterations(const kiln_sampler *);
 

@@ -77,6 +77,7 @@ def sampling(device, out, base):
     kiln(*run, "--interpolate", "-n", 16, "-o", f"{base}/i.png")
     result = json.loads(kiln(*run, "--json", "-n", 5).stdout)
     check(result["samples"] == 5 and result["image"] == f"{out}/samples.png", f"json {result}")
+    fails("no classes", [*run, "--class", "all"], "takes no class")
     fails("unknown sampler", [*run, "--sampler", "ddim"], "prior")
     fails("no such directory", [*run, "-o", f"{base}/none/s.png"], "none")
 
