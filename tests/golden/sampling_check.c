@@ -1,0 +1,112 @@
+/* Whole sampling runs against PyTorch, from given weights and noise. */
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "tests/golden/golden.h"
+
+enum { MAX_RUNS = 32 };
+static const double bound = 1e-3; /* of the samples' range */
+
+/* A line of the metadata "runs". */
+struct run {
+    char name[64], sampler[32];
+    struct kiln_sample_request request;
+};
+
+static int read_runs(const struct golden *golden, struct run runs[MAX_RUNS])
+{
+    int n = 0;
+    const char *line = golden_text(golden, "runs", "");
+    for (; n < MAX_RUNS && *line; line += strcspn(line, "\n"), line += *line == '\n') {
+        struct run *run = &runs[n];
+        *run = (struct run){.request.batch = golden->source.size, .request.noise_scale = 0};
+        if (sscanf(line, "%63s %31s %d %lf", run->name, run->sampler, &run->request.steps,
+                   &run->request.guidance) != 4)
+            must(KILN_INPUT, "runs", &(struct kiln_error){.text = "not NAME SAMPLER STEPS GUIDANCE"});
+        run->request.sampler = run->sampler;
+        run->request.labelled = golden_has(golden, "label", "");
+        n++;
+    }
+    return n;
+}
+
+/* Compiles a graph, writes what it may need, and runs it once. */
+static kiln_executable *start(const struct golden *golden, kiln_session *session,
+                              const kiln_graph *graph)
+{
+    struct kiln_error error;
+    kiln_executable *executable;
+    must(kiln_executable_create(session, graph, &(struct kiln_compile_options){0}, &executable,
+                                &error),
+         "compile", &error);
+    if (golden_has(golden, "label", ""))
+        golden_write(golden, executable, "label", "label");
+    return executable;
+}
+
+static void check_samples(const struct golden *golden, const struct run *run,
+                          const struct kiln_sampler_graphs *graphs, kiln_executable *finish)
+{
+    struct kiln_error error;
+    int64_t n, size = kiln_shape_count(&graphs->plan.noise);
+    float *expected = golden_values(golden->file, "samples.", run->name, &n);
+    float *samples = malloc((size_t)size * sizeof *samples);
+    must(kiln_executable_read(finish, "samples", samples, size * 4, &error), "samples", &error);
+    double low = INFINITY, high = -INFINITY, worst = n == size ? 0 : INFINITY;
+    for (int64_t i = 0; i < n && n == size; i++) {
+        low = fmin(low, expected[i]);
+        high = fmax(high, expected[i]);
+        double difference = fabs((double)samples[i] - expected[i]);
+        worst = difference <= worst ? worst : difference; /* a NaN stays */
+    }
+    golden_judge(run->name, -1, worst / (high - low), bound);
+    free(expected);
+    free(samples);
+}
+
+static void check_run(const struct golden *golden, kiln_device *device, const struct run *run)
+{
+    struct kiln_error error;
+    struct kiln_sampler_graphs graphs;
+    kiln_session *session;
+    must(kiln_sampler_graphs_create(&golden->instance, &run->request, &graphs, &error), run->name,
+         &error);
+    must(kiln_session_create(device, &(struct kiln_session_options){.fuse = true}, &session,
+                             &error),
+         "session", &error);
+    kiln_graph *all[] = {graphs.step, graphs.start, graphs.finish};
+    must(kiln_session_prepare(session, 3, all, 0, NULL, &error), "prepare", &error);
+    golden_set_states(golden, session, golden_text(golden, "part", "final."));
+    kiln_executable *begin = start(golden, session, graphs.start);
+    kiln_executable *step = start(golden, session, graphs.step);
+    kiln_executable *finish = start(golden, session, graphs.finish);
+    golden_write(golden, begin, "noise", "noise");
+    must(kiln_executable_run(begin, &error), "start", &error);
+    int words = graphs.plan.n_coefficients;
+    for (int i = 0; i < graphs.plan.n_iterations; i++) {
+        int32_t key[KILN_RNG_KEY_WORDS] = {0, 0, i + 1, 0};
+        must(kiln_executable_write(step, "rng", key, sizeof key, &error), "rng", &error);
+        must(kiln_executable_write(step, "coefficients",
+                                   graphs.plan.coefficients + (size_t)i * (size_t)words,
+                                   words * (int64_t)sizeof(float), &error),
+             "coefficients", &error);
+        must(kiln_executable_run(step, &error), "step", &error);
+    }
+    must(kiln_executable_run(finish, &error), "finish", &error);
+    check_samples(golden, run, &graphs, finish);
+    kiln_executable_destroy(&begin);
+    kiln_executable_destroy(&step);
+    kiln_executable_destroy(&finish);
+    kiln_session_destroy(&session);
+    kiln_sampler_graphs_finish(&graphs);
+}
+
+void check_sampling(const struct golden *golden, kiln_device *device)
+{
+    struct run runs[MAX_RUNS];
+    int n = read_runs(golden, runs);
+    for (int i = 0; i < n; i++)
+        check_run(golden, device, &runs[i]);
+}
