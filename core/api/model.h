@@ -198,6 +198,11 @@ struct kiln_model {
      * "auto") by what they come to, before create, so that they are saved with
      * the run; NULL = none. Called only when the data is loaded. */
     enum kiln_status (*derive)(kiln_config *, const struct kiln_data_info *, struct kiln_error *);
+
+    /* The lines of a config (without [model]) that make a small network on the
+     * built-in data sets, shapes or points: kiln check compares its losses and
+     * gradients on a device with the double-precision reference. NULL = none. */
+    const char *check;
 };
 
 typedef const struct kiln_model *kiln_model_entry_fn(void);

@@ -247,6 +247,15 @@ static const struct kiln_model cdiff = {
     .sample_step = sample_step,
     .sample_finish = sample_finish,
     .reference = "diffusers UNet2DModel; TeaPearce/Conditional_Diffusion_MNIST",
+    .check = "[data]\n"
+             "source = shapes\n"
+             "image_size = 16\n"
+             "n_train = 16\n"
+             "n_test = 16\n"
+             "[network]\n"
+             "block_out_channels = 8, 16\n"
+             "layers_per_block = 1\n"
+             "norm_num_groups = 4\n",
 };
 
 KILN_API const struct kiln_model *kiln_model_entry(void);

@@ -262,6 +262,20 @@ static const struct kiln_model ncsn = {
     .describe = describe,
     .reference = "ermongroup/ncsnv2",
     .derive = derive,
+    .check = "[data]\n"
+             "source = shapes\n"
+             "image_size = 16\n"
+             "n_train = 16\n"
+             "n_test = 16\n"
+             "[network]\n"
+             "arch = unet\n"
+             "block_out_channels = 8, 16\n"
+             "layers_per_block = 1\n"
+             "norm_num_groups = 4\n"
+             "[noise]\n"
+             "sigma_begin = 5\n"
+             "num_scales = 10\n"
+             "step_size = 1e-5\n",
 };
 
 KILN_API const struct kiln_model *kiln_model_entry(void);

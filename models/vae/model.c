@@ -163,6 +163,15 @@ static const struct kiln_model model = {
     .sample_start = sample_start,
     .sample_finish = sample_finish,
     .reference = "pytorch/examples vae",
+    .check = "[data]\n"
+             "source = shapes\n"
+             "image_size = 16\n"
+             "n_train = 16\n"
+             "n_test = 16\n"
+             "[network]\n"
+             "arch = conv\n"
+             "latent_size = 5\n"
+             "block_out_channels = 8, 16\n",
 };
 
 KILN_API const struct kiln_model *kiln_model_entry(void);

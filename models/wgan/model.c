@@ -185,6 +185,14 @@ static const struct kiln_model wgan = {
     .sample_start = sample_start,
     .sample_finish = sample_finish,
     .reference = "martinarjovsky/WassersteinGAN models/dcgan.py",
+    .check = "[data]\n"
+             "source = shapes\n"
+             "image_size = 32\n"
+             "n_train = 16\n"
+             "n_test = 16\n"
+             "[network]\n"
+             "latent_size = 12\n"
+             "features = 8\n",
 };
 
 KILN_API const struct kiln_model *kiln_model_entry(void);
