@@ -51,6 +51,9 @@ static enum kiln_status print_result(const struct kiln_cli *cli, const char *out
         kiln_json_float(&json, result->values[i].name, (float)result->values[i].value);
     kiln_json_number(&json, "seconds", result->seconds);
     kiln_json_number(&json, "images_per_s", result->images_per_s);
+    kiln_json_int(&json, "launches", result->launches);
+    kiln_json_int(&json, "waits", result->waits);
+    kiln_json_int(&json, "device_bytes", result->device_bytes);
     kiln_json_end(&json);
     return kiln_cli_print(&text, error);
 }

@@ -77,6 +77,13 @@ static enum kiln_status run_steps(struct kiln_trainer *t, struct kiln_error *err
     return t->step < t->total ? KILN_INTERRUPTED : KILN_OK;
 }
 
+static void read_statistics(const struct kiln_trainer *t, struct kiln_train_result *result)
+{
+    int64_t bytes;
+    kiln_device_backend(t->device)->stats(kiln_device_backend_state(t->device), &result->launches,
+                                          &result->waits, &bytes, &result->device_bytes);
+}
+
 enum kiln_status kiln_train(kiln_config *config, const struct kiln_train_options *options,
                             struct kiln_train_result *result, struct kiln_error *error)
 {
@@ -92,6 +99,7 @@ enum kiln_status kiln_train(kiln_config *config, const struct kiln_train_options
         trainer.logged_step = trainer.step;
         show_progress(&trainer);
         status = run_steps(&trainer, error);
+        read_statistics(&trainer, result);
     }
     kiln_trainer_finish(&trainer);
     return status;

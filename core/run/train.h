@@ -38,9 +38,11 @@ struct kiln_train_value {
 
 struct kiln_train_result {
     int64_t step, total;
-    double seconds;      /* of the whole run so far */
-    double images_per_s; /* over the last logged interval */
-    int n_values;        /* losses and metrics at the last step */
+    double seconds;          /* of the whole run so far */
+    double images_per_s;     /* over the last logged interval */
+    int64_t launches, waits; /* of the device, from its opening to the end */
+    int64_t device_bytes;    /* most that was allocated on it at once */
+    int n_values;            /* losses and metrics at the last step */
     struct kiln_train_value values[KILN_MAX_PHASES * (KILN_MAX_METRICS + 1)];
 };
 

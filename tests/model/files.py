@@ -104,6 +104,21 @@ def streamed(device, out, base):
     check(a == b, f"{device}: streamed batches train other weights")
 
 
+def steady_state(device, base):
+    """More steps: as many waits, as much memory. So few that the host does not run ahead as
+    far as a backend lets it before it waits (OpenCL: 64 small writes)."""
+    results = []
+    for steps in (10, 18):
+        rare = [word for key in ("log", "checkpoint", "sample")
+                for word in ("--set", f"train.{key}_every=1000")]
+        out = kiln(*small(device, f"{base}/steady{steps}", steps, "--json", *rare)).stdout
+        results.append(json.loads(out))
+    short, long = results
+    check(short["waits"] == long["waits"], f"{device}: waits {short['waits']}, {long['waits']}")
+    check(short["device_bytes"] == long["device_bytes"] > 0, f"{device}: device memory grows")
+    check(short["launches"] < long["launches"], f"{device}: launches")
+
+
 def averages(device, base):
     out = f"{base}/ema"
     kiln(*small(device, out, 20, "--set", "train.ema_decay=0.9"))
@@ -201,6 +216,7 @@ for name in devices():
         sampling(name, out, base)
         evaluation(name, out)
         streamed(name, out, base)
+        steady_state(name, base)
         averages(name, base)
         bad_files(name, out, base)
         bad_runs(name, out, base)
