@@ -1,6 +1,9 @@
 /* Attention and its gradient. */
 #include "backends/opencl/opencl.h"
 
+enum { PLAIN, TILE };
+enum { BLOCK = 14, LANES = 32 }; /* of attention_tile.cl */
+
 static void operand(struct cl_builder *builder, const struct kiln_place *place,
                     const int64_t stride[3])
 {
@@ -29,9 +32,8 @@ static void gradient_operands(struct cl_builder *builder, const struct kiln_step
     sizes(builder, s);
 }
 
-void cl_attention_prepare(struct cl_builder *builder, const struct kiln_step *step)
+static void prepare_plain(struct cl_builder *builder, const struct kiln_step_attention *s)
 {
-    const struct kiln_step_attention *s = &step->as.attention;
     cl_begin(builder, "attention_plain.cl", "", "attention_plain");
     operand(builder, &s->q, s->q_stride);
     operand(builder, &s->k, s->k_stride);
@@ -42,9 +44,8 @@ void cl_attention_prepare(struct cl_builder *builder, const struct kiln_step *st
     cl_end_items(builder, s->batch * s->n_q, s->n_k * (4 * s->width + 2 * s->v_width));
 }
 
-void cl_attention_grad_prepare(struct cl_builder *builder, const struct kiln_step *step)
+static void prepare_plain_grad(struct cl_builder *builder, const struct kiln_step_attention *s)
 {
-    const struct kiln_step_attention *s = &step->as.attention;
     int64_t cost = 6 * (s->width + s->v_width);
     cl_begin(builder, "attention_plain.cl", "", "attention_grad_q_plain");
     gradient_operands(builder, s);
@@ -57,11 +58,153 @@ void cl_attention_grad_prepare(struct cl_builder *builder, const struct kiln_ste
     cl_end_items(builder, s->batch * s->n_k, s->n_q * cost);
 }
 
+/* --- tiles of a processor -------------------------------------------------------- */
+
+static int64_t divide_up(int64_t a, int64_t b)
+{
+    return (a + b - 1) / b;
+}
+
+/* Scratch: operands packed in blocks of rows, and delta; offsets in bytes. */
+struct packing {
+    int64_t k, v, q, d_out, delta, bytes;
+};
+
+static int64_t packed_bytes(const struct kiln_step_attention *s, int64_t rows, int64_t columns)
+{
+    return s->batch * divide_up(rows, BLOCK) * BLOCK * columns * 4;
+}
+
+static struct packing packing_of(const struct kiln_step_attention *s, bool gradient)
+{
+    struct packing p = {.k = 0};
+    p.v = p.k + packed_bytes(s, s->n_k, s->width);
+    p.bytes = p.v + packed_bytes(s, s->n_k, s->v_width);
+    if (!gradient)
+        return p;
+    p.q = p.bytes;
+    p.d_out = p.q + packed_bytes(s, s->n_q, s->width);
+    p.delta = p.d_out + packed_bytes(s, s->n_q, s->v_width);
+    p.bytes = p.delta + s->batch * s->n_q * 4;
+    return p;
+}
+
+/* Lanes of both sides' widths, and of a block of scores. */
+static int64_t local_bytes(const struct kiln_step_attention *s, bool gradient)
+{
+    return (gradient ? 2 * (s->width + s->v_width) + BLOCK : s->width + s->v_width) * LANES * 4;
+}
+
+static void pack(struct cl_builder *builder, const struct kiln_step_attention *s,
+                 const struct kiln_place *place, const int64_t stride[3], int64_t scratch,
+                 int64_t rows, int64_t columns)
+{
+    cl_begin(builder, "attention_tile.cl", "", "attention_pack");
+    operand(builder, place, stride);
+    cl_arg_scratch(builder, scratch);
+    cl_arg_int(builder, rows);
+    cl_arg_int(builder, columns);
+    cl_end_groups(builder, divide_up(rows, BLOCK), s->batch, 1);
+}
+
+/* The element offset of a part of scratch, whose buffer is an argument already. */
+static void part(struct cl_builder *builder, int64_t scratch)
+{
+    cl_arg_long(builder, (builder->step->scratch.offset + scratch) / 4);
+}
+
+static void prepare_tile(struct cl_builder *builder, const struct kiln_step_attention *s)
+{
+    struct packing p = packing_of(s, false);
+    pack(builder, s, &s->k, s->k_stride, p.k, s->n_k, s->width);
+    pack(builder, s, &s->v, s->v_stride, p.v, s->n_k, s->v_width);
+    cl_begin(builder, "attention_tile.cl", "", "attention_tile");
+    operand(builder, &s->q, s->q_stride);
+    cl_arg_scratch(builder, p.k);
+    part(builder, p.v);
+    cl_arg_place(builder, &s->out);
+    cl_arg_place(builder, &s->log_sum_exp);
+    sizes(builder, s);
+    cl_arg_local(builder, (size_t)local_bytes(s, false));
+    cl_end_groups(builder, divide_up(s->n_q, LANES), s->batch, 1);
+}
+
+static void delta(struct cl_builder *builder, const struct kiln_step_attention *s, int64_t scratch)
+{
+    cl_begin(builder, "attention_tile.cl", "", "attention_delta");
+    operand(builder, &s->d_out, s->d_out_stride);
+    cl_arg_place(builder, &s->out);
+    cl_arg_scratch(builder, scratch);
+    cl_arg_int(builder, s->n_q);
+    cl_arg_int(builder, s->v_width);
+    cl_end_groups(builder, s->batch, 1, 1);
+}
+
+static void prepare_tile_grad(struct cl_builder *builder, const struct kiln_step_attention *s)
+{
+    struct packing p = packing_of(s, true);
+    pack(builder, s, &s->k, s->k_stride, p.k, s->n_k, s->width);
+    pack(builder, s, &s->v, s->v_stride, p.v, s->n_k, s->v_width);
+    pack(builder, s, &s->q, s->q_stride, p.q, s->n_q, s->width);
+    pack(builder, s, &s->d_out, s->d_out_stride, p.d_out, s->n_q, s->v_width);
+    delta(builder, s, p.delta);
+
+    cl_begin(builder, "attention_tile.cl", "", "attention_grad_q_tile");
+    operand(builder, &s->q, s->q_stride);
+    operand(builder, &s->d_out, s->d_out_stride);
+    cl_arg_place(builder, &s->log_sum_exp);
+    cl_arg_scratch(builder, p.k);
+    part(builder, p.v);
+    part(builder, p.delta);
+    cl_arg_place(builder, &s->d_q);
+    sizes(builder, s);
+    cl_arg_local(builder, (size_t)local_bytes(s, true));
+    cl_end_groups(builder, divide_up(s->n_q, LANES), s->batch, 1);
+
+    cl_begin(builder, "attention_tile.cl", "", "attention_grad_kv_tile");
+    operand(builder, &s->k, s->k_stride);
+    operand(builder, &s->v, s->v_stride);
+    cl_arg_place(builder, &s->log_sum_exp);
+    cl_arg_scratch(builder, p.q);
+    part(builder, p.d_out);
+    part(builder, p.delta);
+    cl_arg_place(builder, &s->d_k);
+    cl_arg_place(builder, &s->d_v);
+    sizes(builder, s);
+    cl_arg_local(builder, (size_t)local_bytes(s, true));
+    cl_end_groups(builder, divide_up(s->n_k, LANES), s->batch, 1);
+}
+
+/* --- choice -------------------------------------------------------------------------- */
+
+void cl_attention_prepare(struct cl_builder *builder, const struct kiln_step *step)
+{
+    if (step->algorithm == TILE)
+        prepare_tile(builder, &step->as.attention);
+    else
+        prepare_plain(builder, &step->as.attention);
+}
+
+void cl_attention_grad_prepare(struct cl_builder *builder, const struct kiln_step *step)
+{
+    if (step->algorithm == TILE)
+        prepare_tile_grad(builder, &step->as.attention);
+    else
+        prepare_plain_grad(builder, &step->as.attention);
+}
+
 int cl_attention_candidates(kiln_device_state *device, const struct kiln_step *step,
                             struct kiln_candidate *candidates)
 {
-    (void)device;
-    (void)step;
-    candidates[0] = (struct kiln_candidate){.name = "plain"};
-    return 1;
+    enum { SMALL_WORK = 1 << 18 };
+    const struct kiln_step_attention *s = &step->as.attention;
+    bool gradient = step->kind == KILN_STEP_ATTENTION_GRAD;
+    int n = 0;
+    if (device->cpu_like && !device->reference &&
+        local_bytes(s, gradient) <= device->caps.local_memory_bytes)
+        candidates[n++] = (struct kiln_candidate){
+            .algorithm = TILE, .name = "tile", .scratch_bytes = packing_of(s, gradient).bytes};
+    if (n == 0 || s->batch * s->n_q * s->n_k * (s->width + s->v_width) < SMALL_WORK)
+        candidates[n++] = (struct kiln_candidate){.algorithm = PLAIN, .name = "plain"};
+    return n;
 }

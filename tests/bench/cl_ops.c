@@ -1,8 +1,8 @@
 /*
- * GFLOP/s of matrix products and convolutions over OpenCL, each candidate by
+ * GFLOP/s of matrix products, convolutions and attention over OpenCL, each candidate by
  * itself, through the backend table; and GFLOP per second of processor time.
  *
- *     cl_ops [gemm] [conv] [dense] [DEVICE] [family=cpu|gpu] [seconds=S] [only=NAME]
+ *     cl_ops [gemm] [conv] [dense] [attention] [DEVICE] [family=cpu|gpu] [seconds=S] [only=NAME]
  */
 #include <math.h>
 #include <stdio.h>
@@ -12,7 +12,7 @@
 #include "opencl_lab.h"
 
 struct request {
-    bool gemm, conv, dense;
+    bool gemm, conv, dense, attention;
     int device;
     const char *family, *only;
     double seconds;
@@ -113,6 +113,43 @@ static void conv(struct lab *lab, const struct request *request)
         }
 }
 
+static void attention(struct lab *lab, const struct request *request)
+{
+    /* batch, queries, keys, width */
+    static const int64_t sizes[][4] = {
+        {64, 49, 49, 64}, {256, 64, 64, 32}, {64, 196, 196, 64}, {64, 256, 77, 40}};
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++)
+        for (int gradient = 0; gradient < 2; gradient++) {
+            int64_t b = sizes[i][0], n_q = sizes[i][1], n_k = sizes[i][2], w = sizes[i][3];
+            struct kiln_step step = {.kind =
+                                         gradient ? KILN_STEP_ATTENTION_GRAD : KILN_STEP_ATTENTION};
+            struct kiln_step_attention *s = &step.as.attention;
+            *s = (struct kiln_step_attention){.batch = b,
+                                              .n_q = n_q,
+                                              .n_k = n_k,
+                                              .width = w,
+                                              .v_width = w,
+                                              .scale = 0.125f,
+                                              .q_stride = {n_q * w, w, 1},
+                                              .k_stride = {n_k * w, w, 1},
+                                              .v_stride = {n_k * w, w, 1},
+                                              .d_out_stride = {n_q * w, w, 1}};
+            struct kiln_place *of_q[] = {&s->q, &s->out, &s->d_out, &s->d_q};
+            struct kiln_place *of_k[] = {&s->k, &s->v, &s->d_k, &s->d_v};
+            lab_clear(lab);
+            for (int p = 0; p < 4; p++) {
+                *of_q[p] = lab_put(lab, KILN_F32, b * n_q * w, 0);
+                *of_k[p] = lab_put(lab, KILN_F32, b * n_k * w, 0);
+            }
+            s->log_sum_exp = lab_put(lab, KILN_F32, b * n_q, 0);
+            char what[64];
+            snprintf(what, sizeof what, "attention %d x %dx%dx%d %s", (int)b, (int)n_q, (int)n_k,
+                     (int)w, gradient ? "gradient" : "");
+            report(lab, &step, what, (gradient ? 10.0 : 4.0) * (double)(b * n_q * n_k * w),
+                   request);
+        }
+}
+
 int main(int argc, char **argv)
 {
     struct request request = {.family = "", .seconds = 0.3};
@@ -121,6 +158,8 @@ int main(int argc, char **argv)
             request.gemm = true;
         else if (strcmp(argv[i], "conv") == 0)
             request.conv = true;
+        else if (strcmp(argv[i], "attention") == 0)
+            request.attention = true;
         else if (strcmp(argv[i], "dense") == 0)
             request.conv = request.dense = true;
         else if (strncmp(argv[i], "family=", 7) == 0)
@@ -136,10 +175,13 @@ int main(int argc, char **argv)
         return 77;
     struct lab lab = lab_open(request.device, request.family);
     printf("%s\n", lab.caps.name);
-    if (request.gemm || !request.conv)
+    bool all = !request.gemm && !request.conv && !request.attention;
+    if (request.gemm || all)
         gemm(&lab, &request);
-    if (request.conv || !request.gemm)
+    if (request.conv || all)
         conv(&lab, &request);
+    if (request.attention || all)
+        attention(&lab, &request);
     lab_close(&lab);
     return 0;
 }
