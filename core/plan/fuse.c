@@ -85,17 +85,18 @@ static void place_computed(struct fuser *f, int id)
         fuse_merge_wanting(f, id);
     struct want_ref *wants = f->wants[id];
     bool store = f->p->needed[id] || node->home == IR_HOME_STATE;
-    bool narrow = node->op == KILN_OP_CAST && (node->dtype == KILN_U8 || node->dtype == KILN_F16);
+    bool apart = node->op == KILN_OP_CAST && (node->dtype == KILN_U8 || node->dtype == KILN_F16);
+    apart |= node->barrier;
     if (!wants && !store)
         return; /* nobody reads it */
-    if (f->p->options->fuse && !narrow && !store && wants && (!wants->next || may_repeat(f, id))) {
+    if (f->p->options->fuse && !apart && !store && wants && (!wants->next || may_repeat(f, id))) {
         bool all = true;
         for (struct want_ref *ref = wants; ref; ref = ref->next)
             all &= fuse_try_join(f, ref->cluster, ref->want, false);
         if (all)
             return;
     }
-    bool joined = f->p->options->fuse && !narrow && node->home != IR_HOME_STATE && wants && find_home(f, id);
+    bool joined = f->p->options->fuse && !apart && node->home != IR_HOME_STATE && wants && find_home(f, id);
     if (!joined)
         fuse_start(f, id);
     fuse_load_all(f, id);

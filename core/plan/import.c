@@ -45,6 +45,9 @@ static int add_assign(struct planner *p, const struct ir_node *node, const int *
 static int add_node(struct planner *p, const struct kiln_node_info *info, struct ir_node *node, int n,
                     const int *operands)
 {
+    int regrouped = n == 1 ? plan_regroup(p, node, operands[0]) : -1;
+    if (regrouped >= 0)
+        return regrouped;
     switch (info->op) {
     case KILN_OP_STATE:
         node->state = find_state(p, info);

@@ -2,7 +2,7 @@
 #include "core/plan/fuser.h"
 
 /* Elements below which a loop need not fill the device, and weights. */
-enum { SMALL_LOOP = 1 << 15, TRIVIAL = 2, LOOK_AHEAD = 6 };
+enum { SMALL_LOOP = 1 << 15, TRIVIAL = 1, LOOK_AHEAD = 6 };
 
 /* --- wants ---------------------------------------------------------------------- */
 
@@ -211,6 +211,21 @@ bool fuse_try_join(struct fuser *f, struct cluster *c, int want, bool stored)
     return true;
 }
 
+/* The first atoms: the axes of the node, or the digits of a blocked layout. */
+static struct map seed_atoms(struct cluster *c, const struct ir_node *node)
+{
+    struct map map = {0};
+    struct flat flat = node->layout;
+    flat_canonical(&flat);
+    bool blocked = flat.n > 1 && flat.n <= CLUSTER_MAX_ATOMS && !ir_is_reduce(node);
+    for (int i = 0; i < (blocked ? flat.n : node->shape.n); i++) {
+        int64_t extent = blocked ? flat.digits[i].extent : node->shape.d[i];
+        if (extent > 1 && cluster_add_atom(c, extent, false, &map.atoms[map.n]))
+            map.n++;
+    }
+    return map;
+}
+
 struct cluster *fuse_start(struct fuser *f, int id)
 {
     struct planner *p = f->p;
@@ -218,23 +233,16 @@ struct cluster *fuse_start(struct fuser *f, int id)
     struct cluster *c = PLAN_SCRATCH(p, struct cluster, 1);
     plan_grow(p, &p->clusters, &p->cluster_capacity, p->n_clusters, sizeof *p->clusters);
     c->id = p->n_clusters;
-    p->clusters[p->n_clusters++] = c;
-    struct map map = {0};
-    for (int axis = 0; axis < node->shape.n; axis++)
-        if (node->shape.d[axis] > 1 && cluster_add_atom(c, node->shape.d[axis], false, &map.atoms[map.n]))
-            map.n++;
     c->effect = node->home == IR_HOME_STATE;
+    p->clusters[p->n_clusters++] = c;
     plan_grow(p, &c->wants, &c->want_capacity, 0, sizeof *c->wants);
-    c->wants[c->n_wants++] = (struct want){.node = id, .map = map};
+    struct want *want = &c->wants[c->n_wants++];
+    *want = (struct want){.node = id, .map = seed_atoms(c, node)};
     c->n_pending++;
-    struct map inner = map;
-    if (!cluster_align(c, &c->wants[0].map, &node->layout, NULL) ||
-        (ir_is_reduce(node) &&
-         (inner = c->wants[0].map, !cluster_reduce(c, node, &ir_at(p, node->operands[0])->shape, &inner))))
+    bool fits = cluster_align(c, &want->map, &node->layout, NULL);
+    struct map inner = want->map;
+    if (!fits || (ir_is_reduce(node) && !cluster_reduce(c, node, &ir_at(p, node->operands[0])->shape, &inner)))
         plan_fail(p, KILN_INPUT, "node %d has too many dimensions for one loop", node->origin);
-    if (!ir_is_reduce(node))
-        inner = c->wants[0].map;
     fuse_join(f, c, 0, &inner, true);
     return c;
 }
-

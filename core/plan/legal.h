@@ -35,7 +35,7 @@ int legal_need_named(struct legal *, int node, enum kiln_layout);
 int legal_need_matrix(struct legal *, int node);
 /* The layout by name in which a feature map lies, -1 if in none. */
 int legal_named_layout(struct legal *, int node);
-/* The layout of the node's class if its own shape can be read from it. */
+/* The layout of the node's class if it can be stored so. */
 struct flat legal_own_layout(struct legal *, int old_id, const struct ir_node *);
 /* A join whose parts are written in place where a step can. */
 int legal_join(struct legal *, int old_id, struct ir_node *, int n, int *operands);

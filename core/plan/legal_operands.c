@@ -101,12 +101,12 @@ int legal_named_layout(struct legal *l, int id)
     return -1;
 }
 
-/* The layout of the node's class if its own shape can be read from it. */
+/* Joins are seen through their own axes; a loop's result need not be. */
 struct flat legal_own_layout(struct legal *l, int old_id, const struct ir_node *node)
 {
     const struct flat *layout = l->p->class_layout[old_id];
     struct kiln_view view;
-    if (layout && flat_to_view(layout, &node->shape, &view))
+    if (layout && (ir_is_pointwise(node) || flat_to_view(layout, &node->shape, &view)))
         return *layout;
     return legal_dense(node);
 }

@@ -108,7 +108,9 @@ static int add_node(struct legal *l, int old_id, struct ir_node *node, int n, in
         return legal_append(l, node, n, operands);
     case IR_JOIN:
         return legal_join(l, old_id, node, n, operands);
-    case IR_COPY: /* an assignment; another state is read before any effect */
+    case IR_COPY: /* a barrier, or an assignment: another state is read before any effect */
+        if (node->barrier)
+            return legal_append(l, node, n, operands);
         if (ir_at(l->p, ir_at(l->p, operands[0])->source)->op == KILN_OP_STATE) {
             struct flat dense = legal_dense(node);
             operands[0] = legal_copy(l, operands[0], &dense);
@@ -133,7 +135,9 @@ static void set_outputs(struct legal *l)
         int id = l->map[l->p->outputs[i]];
         const struct ir_node *node = ir_at(l->p, id);
         struct flat dense = legal_dense(node);
-        if (ir_is_view(node) || ir_is_source(node) || node->home != IR_HOME_OWN) {
+        struct kiln_view view;
+        if (ir_is_view(node) || ir_is_source(node) || node->home != IR_HOME_OWN ||
+            !flat_to_view(&node->layout, &node->shape, &view)) {
             id = legal_copy(l, id, &dense);
             ir_at(l->p, id)->reorder = false;
         }

@@ -103,9 +103,12 @@ static void find_links(struct order *o)
     }
 }
 
+/* Effects come last. */
 static int key(const struct order *o, int unit)
 {
-    return o->node_of[unit] < 0 ? o->p->clusters[unit]->last_node : o->node_of[unit];
+    const struct cluster *c = o->node_of[unit] < 0 ? o->p->clusters[unit] : NULL;
+    bool effect = c ? c->effect : ir_at(o->p, o->node_of[unit])->op == KILN_OP_UPDATE;
+    return (c ? c->last_node : o->node_of[unit]) + (effect ? o->p->ir.n : 0);
 }
 
 static void heap_push(struct order *o, int unit)

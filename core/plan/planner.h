@@ -59,6 +59,7 @@ struct ir_node {
     kiln_node origin;
     int state;              /* STATE: index into the states */
     int group;              /* UPDATE: index of the group */
+    bool barrier;           /* COPY: always stored, never computed where it is used */
     struct ir_part *parts;  /* JOIN: one per operand */
     struct ir_conv conv;    /* CONV*: set by layouts */
 
@@ -177,6 +178,9 @@ int ir_add(struct planner *, const struct ir_node *, int n_operands, const int *
 void plan_import(struct planner *);
 /* A reduction, in two stages where one alone would not fill the device. */
 int plan_expand_reduce(struct planner *, const struct ir_node *, int operand);
+/* A reduction or an expansion over groups of channels that the blocks of the
+ * feature layout cut through: by channels first, then by groups; or -1. */
+int plan_regroup(struct planner *, const struct ir_node *, int operand);
 /* A JOIN like the node, with room for n parts. */
 struct ir_node plan_make_join(struct planner *, const struct ir_node *, struct kiln_shape, int n);
 int plan_expand_concat(struct planner *, const struct ir_node *, int n, const int *operands);

@@ -207,7 +207,7 @@ static bool params_equal(const struct ir_node *a, const struct ir_node *b)
 static bool same_value(const struct ir_node *a, const struct ir_node *b, int n, const int *operands)
 {
     return a->op == b->op && a->dtype == b->dtype && a->n_operands == n && a->state == b->state &&
-           kiln_shape_equal(&a->shape, &b->shape) &&
+           a->barrier == b->barrier && kiln_shape_equal(&a->shape, &b->shape) &&
            (n == 0 || !memcmp(a->operands, operands, (size_t)n * sizeof *operands)) && params_equal(a, b);
 }
 
