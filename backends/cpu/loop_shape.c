@@ -1,12 +1,19 @@
 /* Cutting a loop's domain into units, tiles and lanes. */
 #include "backends/cpu/loop.h"
 
+#include <string.h>
+
 /* Lanes of a unit: enough for vectors, few enough that a unit's data stays in
  * a cache and that there are units for all threads. */
 #define MIN_LANES 32
 #define MAX_LANES 512
 #define UNIT_ELEMENTS 8192
 #define WANTED_UNITS 8
+
+/* Transpositions: floats of a cache line; the part that is turned. */
+#define LINE_ELEMENTS 16
+#define MIN_TURNED 8
+#define MAX_TURNED 32
 
 static int64_t largest_divisor(int64_t n, int64_t limit)
 {
@@ -86,9 +93,54 @@ static void add_tail(struct loop_shape *shape, const struct loop_dim *dim)
     shape->tail_lanes *= dim->reduced ? 1 : dim->extent;
 }
 
-/* No reduction: tiles in order, each a unit. */
-static void cut_map(struct loop_dim *dims, int n, int64_t chunk, struct loop_shape *shape)
+/* Splits a dimension into an outer dimension, which stays, and the inner one. */
+static struct loop_dim split(struct loop_dim *dim, int64_t inner, int n_accesses)
 {
+    struct loop_dim part = *dim;
+    part.extent = inner;
+    dim->extent /= inner;
+    for (int a = 0; a < n_accesses; a++)
+        dim->stride[a] *= inner;
+    return part;
+}
+
+/* The dimension along which some access is contiguous that is not along the
+ * innermost one; -1 if there is none. */
+static int crossing(const struct loop_dim *dims, int n, int n_accesses)
+{
+    for (int a = 0; a < n_accesses; a++)
+        for (int d = 0; d < n - 1; d++)
+            if (dims[d].stride[a] == 1 && dims[n - 1].stride[a] > 1)
+                return d;
+    return -1;
+}
+
+/*
+ * A transposition: a tile should be a few whole cache lines both ways, so a
+ * part of the crossing dimension becomes innermost. Returns the number of
+ * dimensions.
+ */
+static int turn(struct loop_dim *dims, int n, int n_accesses)
+{
+    int d = crossing(dims, n, n_accesses);
+    if (d < 0 || dims[n - 1].extent <= LINE_ELEMENTS)
+        return n;
+    int64_t part = dims[d].extent % LINE_ELEMENTS ? largest_divisor(dims[d].extent, MAX_TURNED) : LINE_ELEMENTS;
+    if (part < dims[d].extent && (part < MIN_TURNED || n == LOOP_MAX_DIMS))
+        return n;
+    struct loop_dim inner = split(&dims[d], part, n_accesses);
+    if (dims[d].extent == 1) {
+        memmove(&dims[d], &dims[d + 1], (size_t)(n - 1 - d) * sizeof *dims);
+        n--;
+    }
+    dims[n] = inner;
+    return n + 1;
+}
+
+/* No reduction: tiles in order, each a unit. */
+static void cut_map(struct loop_dim *dims, int n, int n_accesses, int64_t chunk, struct loop_shape *shape)
+{
+    n = turn(dims, n, n_accesses);
     int i = n - 1;
     while (i > 0 && shape->tail_elements * dims[i].extent <= chunk)
         add_tail(shape, &dims[i--]);
@@ -117,17 +169,6 @@ static int64_t product(const struct loop_dim *dims, int end, bool reduced)
     for (int d = 0; d < end; d++)
         p *= dims[d].reduced == reduced ? dims[d].extent : 1;
     return p;
-}
-
-/* Splits dims[i] into an outer dimension, which stays, and the inner one. */
-static struct loop_dim split(struct loop_dim *dim, int64_t inner, int n_accesses)
-{
-    struct loop_dim part = *dim;
-    part.extent = inner;
-    dim->extent /= inner;
-    for (int a = 0; a < n_accesses; a++)
-        dim->stride[a] *= inner;
-    return part;
 }
 
 /* All reduced dimensions lie in the tail: a unit is one tile, of several kept
@@ -202,7 +243,7 @@ void cpu_loop_shape(const struct kiln_loop *loop, struct loop_range range, int64
     *shape = (struct loop_shape){.tail_elements = 1, .tail_lanes = 1, .units = 1};
     int n = collect(loop, range, dims, shape->first);
     if (product(dims, n, true) == 1)
-        cut_map(dims, n, chunk, shape);
+        cut_map(dims, n, loop->n_accesses, chunk, shape);
     else
         cut_reduction(dims, n, loop->n_accesses, chunk, shape);
     for (int i = 0, j = shape->n_tail - 1; i < j; i++, j--) {

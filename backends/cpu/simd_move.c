@@ -3,6 +3,7 @@
 
 #include "backends/cpu/convert.h"
 #include "backends/cpu/simd_lanes.h"
+#include "backends/cpu/simd_transpose.h"
 
 /* Rows of a transposition that share the cache lines of a column. */
 #define TRANSPOSE_BLOCK 16
@@ -81,18 +82,37 @@
         }                                                                                                      \
     }
 
-LOAD(move, int32_t, int32_t, x)
+LOAD(plain_move, int32_t, int32_t, x)
 LOAD(u8_f32, uint8_t, float, (float)x)
 LOAD(u8_i32, uint8_t, int32_t, (int32_t)x)
 LOAD(f16_f32, uint16_t, float, cpu_half_to_float(x))
 LOAD(i32_f32, int32_t, float, (float)x)
 LOAD(f32_i32, float, int32_t, cpu_float_to_i32(x))
-STORE(move, int32_t, int32_t, x)
+STORE(plain_move, int32_t, int32_t, x)
 STORE(i32_f32, float, int32_t, (float)x)
 STORE(f32_i32, int32_t, float, cpu_float_to_i32(x))
 STORE(f32_u8, uint8_t, float, cpu_float_to_u8(x))
 STORE(i32_u8, uint8_t, int32_t, (uint8_t)(x < 0 ? 0 : x > 255 ? 255 : x))
 STORE(f32_f16, uint16_t, float, cpu_float_to_half(x))
+
+/* Whole 4-byte elements: transpositions in registers. */
+void SIMD(cpu_load_move)(void *out, const void *in, int64_t rows, int64_t row_stride, int64_t columns,
+                         int64_t column_stride)
+{
+    if (row_stride == 1 && column_stride > 1)
+        transpose(out, columns, in, column_stride, columns, rows);
+    else
+        SIMD(cpu_load_plain_move)(out, in, rows, row_stride, columns, column_stride);
+}
+
+void SIMD(cpu_store_move)(void *out, const void *in, int64_t rows, int64_t row_stride, int64_t columns,
+                          int64_t column_stride)
+{
+    if (row_stride == 1 && column_stride > 1)
+        transpose(out, column_stride, in, columns, rows, columns);
+    else
+        SIMD(cpu_store_plain_move)(out, in, rows, row_stride, columns, column_stride);
+}
 
 static inline lanes larger(lanes a, lanes b)
 {

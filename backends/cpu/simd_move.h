@@ -9,6 +9,7 @@
     void SIMD(cpu_store_##kind)(void *, const void *, int64_t, int64_t, int64_t, int64_t);
 
 SIMD_MOVE_DECLARE(move)
+SIMD_MOVE_DECLARE(plain_move)
 SIMD_MOVE_DECLARE(u8_f32)
 SIMD_MOVE_DECLARE(u8_i32)
 SIMD_MOVE_DECLARE(f16_f32)

@@ -161,6 +161,17 @@ static void channel_sum(struct bench *bench, int64_t n, int64_t c, int64_t hw, b
     report(bench, blocked ? "channel sum nChw16c" : "channel sum nhwc", &loop, accesses, 2, n * c * hw, 1);
 }
 
+/* nChw16c -> nchw, dimensions in the order of the output. */
+static void unblock(struct bench *bench, int64_t n, int64_t c, int64_t hw)
+{
+    struct kiln_loop loop = {.n_dims = 4, .extent = {n, c / 16, 16, hw}};
+    struct kiln_access accesses[2] = {
+        {.place = bench_place(bench, KILN_F32, n * c * hw), .stride = {c * hw, 16 * hw, 1, 16}},
+        {.place = bench_place(bench, KILN_F32, n * c * hw), .stride = {c * hw, 16 * hw, hw, 1}, .store = true}};
+    store(1, load(1, 0), 1);
+    report(bench, "nChw16c -> nchw", &loop, accesses, 2, n * c * hw, 2);
+}
+
 /* A bias per channel in nChw16c, or a change of layout. */
 static void channel_bias(struct bench *bench, int64_t n, int64_t c, int64_t hw, bool reorder)
 {
@@ -213,6 +224,7 @@ int main(int argc, char **argv)
         channel_sum(&bench, n, 64, 784, false);
         channel_bias(&bench, n, 64, 784, false);
         channel_bias(&bench, n, 64, 784, true);
+        unblock(&bench, n, 64, 784);
     }
     softmax(&bench, 64 * 49, 49);
     softmax(&bench, 4096, 256);
