@@ -77,18 +77,21 @@ static void draw(const struct kiln_init *init, uint64_t seed, uint64_t name_hash
 {
     const uint32_t counter[4] = {block, 0, (uint32_t)name_hash, (uint32_t)(name_hash >> 32)};
     const uint32_t key[2] = {(uint32_t)seed, (uint32_t)(seed >> 32)};
+    const double two_pi = 6.283185307179586476925;
     uint32_t words[4];
+    double u[4];
     kiln_philox(counter, key, words);
-    for (int i = 0; i < 4; i++) {
-        double u = kiln_uniform(words[i]);
-        if (init->kind == KILN_INIT_UNIFORM) {
-            out[i] = (float)(init->a + ((double)init->b - init->a) * u);
-            continue;
-        }
-        const double two_pi = 6.283185307179586476925;
-        double radius = sqrt(-2 * log(kiln_uniform(words[i & ~1])));
-        double angle = two_pi * kiln_uniform(words[i | 1]);
-        out[i] = (float)(init->a + init->b * radius * (i % 2 ? sin(angle) : cos(angle)));
+    for (int i = 0; i < 4; i++)
+        u[i] = (double)kiln_uniform(words[i]);
+    if (init->kind == KILN_INIT_UNIFORM) {
+        for (int i = 0; i < 4; i++)
+            out[i] = (float)((double)init->a + ((double)init->b - (double)init->a) * u[i]);
+        return;
+    }
+    for (int i = 0; i < 4; i += 2) { /* Box-Muller, as rng.h */
+        double radius = (double)init->b * sqrt(-2 * log(u[i])), angle = two_pi * u[i + 1];
+        out[i] = (float)((double)init->a + radius * cos(angle));
+        out[i + 1] = (float)((double)init->a + radius * sin(angle));
     }
 }
 

@@ -18,7 +18,7 @@ struct kiln_tuner {
     int fixed;   /* the candidate if not enabled */
     double left; /* seconds */
     struct kiln_tune_table table;
-    bool changed;
+    bool changed, announced;
     char file[64];
     struct kiln_text description;
     struct kiln_tune_table made; /* this session's choices: one for each key */
@@ -117,11 +117,23 @@ static void choice_key(const struct kiln_step *step, int n, const struct kiln_ca
     kiln_text_append(key, " of %08llx", (unsigned long long)(hash & 0xffffffffu));
 }
 
+/* Said once, before the first measurement of a session. */
+static void announce(kiln_tuner *tuner)
+{
+    if (!tuner->announced)
+        kiln_log_line(KILN_LOG_NOTE,
+                      "%s: measuring algorithms and layouts, once for this network and at most "
+                      "%.0f s (--no-tune takes the defaults)",
+                      kiln_device_name(tuner->device), tuner->left);
+    tuner->announced = true;
+}
+
 static int measure(kiln_tuner *tuner, const struct kiln_step *step, int n,
                    const struct kiln_candidate *candidates, const char *key)
 {
     struct kiln_measured measured[KILN_MAX_CANDIDATES];
     double spent;
+    announce(tuner);
     int chosen =
         kiln_measure_step(tuner->device, step, n, candidates, tuner->left, measured, &spent);
     tuner->left -= spent;
@@ -190,6 +202,11 @@ double kiln_tuner_left(const kiln_tuner *tuner)
 void kiln_tuner_spend(kiln_tuner *tuner, double seconds)
 {
     tuner->left -= seconds;
+}
+
+void kiln_tuner_forget(kiln_tuner *tuner)
+{
+    kiln_tune_clear(&tuner->made);
 }
 
 uint64_t kiln_tuner_hash(const kiln_tuner *tuner)

@@ -37,8 +37,10 @@ double kiln_tuner_left(const kiln_tuner *);
 /* Counts time measured elsewhere against the budget. */
 void kiln_tuner_spend(kiln_tuner *, double seconds);
 
-/* A hash of all choices made so far in this session; their order does not
- * count. */
+/* Forgets which choices were made, as after trying layouts that were not taken;
+ * what was measured is kept. */
+void kiln_tuner_forget(kiln_tuner *);
+/* A hash of all choices made since; their order does not count. */
 uint64_t kiln_tuner_hash(const kiln_tuner *);
 
 #endif

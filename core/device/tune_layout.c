@@ -180,6 +180,7 @@ enum kiln_status kiln_session_choose_layout(kiln_session *session, int n_graphs,
         return KILN_OK;
     double seconds;
     status = measure_layouts(session, n_graphs, graphs, &seconds, error);
+    kiln_tuner_forget(session->tuner); /* only the taken layout's choices count */
     if (!status && seconds > 0)
         kiln_tuner_put(session->tuner, key, kiln_layout_name(session->feature_layout), seconds);
     return status;
