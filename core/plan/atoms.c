@@ -49,7 +49,8 @@ static bool is_own(const struct cluster *c, const struct map *map)
 }
 
 /* Splits an atom: it keeps the high part, a new atom takes low values. */
-static bool split_atom(struct cluster *c, uint8_t atom, int64_t low, struct map *map, struct map *extra)
+static bool split_atom(struct cluster *c, uint8_t atom, int64_t low, struct map *map,
+                       struct map *extra)
 {
     if (c->n_atoms == CLUSTER_MAX_ATOMS || c->extent[atom] % low)
         return false;
@@ -69,7 +70,8 @@ static bool split_atom(struct cluster *c, uint8_t atom, int64_t low, struct map 
     return true;
 }
 
-bool cluster_group(struct cluster *c, struct map *map, const struct kiln_shape *shape, int *first, struct map *extra)
+bool cluster_group(struct cluster *c, struct map *map, const struct kiln_shape *shape, int *first,
+                   struct map *extra)
 {
     int sizes[KILN_MAX_DIMS], i = map->n;
     for (int axis = shape->n - 1; axis >= 0; axis--) {
@@ -103,7 +105,8 @@ static void append_atoms(struct map *to, const struct map *from, int first, int 
         to->atoms[to->n++] = from->atoms[i];
 }
 
-bool cluster_view(struct cluster *c, const struct ir_node *view, const struct kiln_shape *in, struct map *map)
+bool cluster_view(struct cluster *c, const struct ir_node *view, const struct kiln_shape *in,
+                  struct map *map)
 {
     int first[KILN_MAX_DIMS + 1];
     if (view->op == KILN_OP_RESHAPE)
@@ -157,8 +160,8 @@ bool cluster_align(struct cluster *c, struct map *map, const struct flat *flat, 
 
 /* The atoms that a reduction's result does not use, if they can be the
  * cluster's reduced ones; adds new ones if it uses all. */
-static bool find_reduced(struct cluster *c, const struct map *result, const struct kiln_shape *extents,
-                         struct map *reduced)
+static bool find_reduced(struct cluster *c, const struct map *result,
+                         const struct kiln_shape *extents, struct map *reduced)
 {
     bool used[CLUSTER_MAX_ATOMS] = {false};
     for (int i = 0; i < result->n; i++)
@@ -178,7 +181,8 @@ static bool find_reduced(struct cluster *c, const struct map *result, const stru
     return cluster_count(c, reduced) == kiln_shape_count(extents);
 }
 
-bool cluster_reduce(struct cluster *c, const struct ir_node *node, const struct kiln_shape *in, struct map *map)
+bool cluster_reduce(struct cluster *c, const struct ir_node *node, const struct kiln_shape *in,
+                    struct map *map)
 {
     struct kiln_shape extents = {0}; /* of the reduced axes */
     struct map reduced = {0}, inner = {0};
@@ -186,7 +190,8 @@ bool cluster_reduce(struct cluster *c, const struct ir_node *node, const struct 
     for (int axis = 0; axis < in->n; axis++)
         if (node->params.axes >> axis & 1)
             extents.d[extents.n++] = in->d[axis];
-    if (!cluster_group(c, map, &node->shape, first, NULL) || !find_reduced(c, map, &extents, &reduced) ||
+    if (!cluster_group(c, map, &node->shape, first, NULL) ||
+        !find_reduced(c, map, &extents, &reduced) ||
         !cluster_group(c, &reduced, &extents, first_reduced, map))
         return false;
     for (int axis = 0, r = 0; axis < in->n; axis++) {

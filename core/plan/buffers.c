@@ -6,8 +6,12 @@
 int plan_buffer(struct planner *p, enum kiln_region region, int64_t bytes)
 {
     plan_grow(p, &p->buffers, &p->buffer_capacity, p->n_buffers, sizeof *p->buffers);
-    p->buffers[p->n_buffers] =
-        (struct buffer){.region = region, .bytes = bytes, .offset = -1, .first = INT32_MAX, .last = -1, .alias = -1};
+    p->buffers[p->n_buffers] = (struct buffer){.region = region,
+                                               .bytes = bytes,
+                                               .offset = -1,
+                                               .first = INT32_MAX,
+                                               .last = -1,
+                                               .alias = -1};
     return p->n_buffers++;
 }
 
@@ -19,7 +23,8 @@ static int fixed_buffer(struct planner *p, enum kiln_region region, int64_t offs
     return buffer;
 }
 
-void plan_place(struct planner *p, int buffer, int64_t offset, enum kiln_dtype dtype, struct kiln_place *place)
+void plan_place(struct planner *p, int buffer, int64_t offset, enum kiln_dtype dtype,
+                struct kiln_place *place)
 {
     int step = p->n_steps - 1;
     *place = (struct kiln_place){p->buffers[buffer].region, dtype, offset};
@@ -35,7 +40,8 @@ static int state_buffer(struct planner *p, int state, bool written, int64_t byte
 {
     int64_t offset = kiln_states_offset(p->options->states, state, KILN_STATE_VALUE);
     int64_t ema = kiln_states_offset(p->options->states, state, KILN_STATE_EMA);
-    return fixed_buffer(p, KILN_REGION_STATE, p->options->use_ema && !written && ema >= 0 ? ema : offset, bytes);
+    return fixed_buffer(p, KILN_REGION_STATE,
+                        p->options->use_ema && !written && ema >= 0 ? ema : offset, bytes);
 }
 
 static int input_buffer(struct planner *p, const struct ir_node *node, int64_t bytes)
@@ -89,14 +95,16 @@ void plan_operand(struct planner *p, int id, struct kiln_place *place)
     touch(value, p->n_steps - 1);
     if (source->home == IR_HOME_JOIN)
         touch(&p->values[source->home_node], p->n_steps - 1);
-    plan_place(p, value->buffer, value->offset + node->layout.offset * (int64_t)kiln_dtype_bytes(node->dtype),
+    plan_place(p, value->buffer,
+               value->offset + node->layout.offset * (int64_t)kiln_dtype_bytes(node->dtype),
                node->dtype, place);
 }
 
 int plan_temporary(struct planner *p, int id)
 {
     const struct ir_node *node = ir_at(p, id);
-    int buffer = plan_buffer(p, KILN_REGION_WORKSPACE, node->count * (int64_t)kiln_dtype_bytes(node->dtype));
+    int buffer =
+        plan_buffer(p, KILN_REGION_WORKSPACE, node->count * (int64_t)kiln_dtype_bytes(node->dtype));
     plan_grow(p, &p->temporaries, &p->temporary_capacity, p->n_temporaries, sizeof *p->temporaries);
     p->temporaries[p->n_temporaries++] = (struct temporary){.node = id, .buffer = buffer};
     return buffer;

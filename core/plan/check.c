@@ -26,9 +26,11 @@ struct checker {
 
 static enum kiln_status report(struct checker *c, const char *operand, const char *what)
 {
-    const struct kiln_step *step = c->step >= 0 && c->step < c->plan->steps.n ? &c->plan->steps.steps[c->step] : NULL;
+    const struct kiln_step *step =
+        c->step >= 0 && c->step < c->plan->steps.n ? &c->plan->steps.steps[c->step] : NULL;
     return c->status = kiln_fail(c->error, KILN_MACHINE, "plan step %d (%s %s): %s %s", c->step,
-                                 step ? kiln_step_kind_name(step->kind) : "end", step ? step->label : "", operand, what);
+                                 step ? kiln_step_kind_name(step->kind) : "end",
+                                 step ? step->label : "", operand, what);
 }
 
 /* --- rules for one run of bytes ---------------------------------------------------- */
@@ -38,7 +40,8 @@ static bool meets(struct span a, struct span b)
     return a.start < b.end && b.start < a.end;
 }
 
-static enum kiln_status check_read(struct checker *c, const struct step_operand *operand, struct span span)
+static enum kiln_status check_read(struct checker *c, const struct step_operand *operand,
+                                   struct span span)
 {
     enum kiln_region region = operand->place.region;
     int oldest, newest;
@@ -46,7 +49,9 @@ static enum kiln_status check_read(struct checker *c, const struct step_operand 
     if (region == KILN_REGION_DATA)
         return KILN_OK;
     if (region == KILN_REGION_STATE)
-        return newest >= 0 && newest < c->step ? report(c, operand->name, "reads a state after its effect") : KILN_OK;
+        return newest >= 0 && newest < c->step
+                   ? report(c, operand->name, "reads a state after its effect")
+                   : KILN_OK;
     if (oldest == WRITTEN_NEVER)
         return report(c, operand->name, "reads bytes that no step wrote");
     for (int i = 0; i < c->n_active; i++) {
@@ -56,8 +61,9 @@ static enum kiln_status check_read(struct checker *c, const struct step_operand 
             value->first <= oldest && newest <= value->last)
             return KILN_OK;
     }
-    return oldest == BEFORE && newest == BEFORE ? KILN_OK
-                                                : report(c, operand->name, "reads bytes of no live value");
+    return oldest == BEFORE && newest == BEFORE
+               ? KILN_OK
+               : report(c, operand->name, "reads bytes of no live value");
 }
 
 /* True if the step reads each element that the operand writes at the same index. */
@@ -73,7 +79,8 @@ static bool is_in_place(const struct checker *c, const struct step_operand *oper
     return false;
 }
 
-static enum kiln_status check_write(struct checker *c, const struct step_operand *operand, struct span span)
+static enum kiln_status check_write(struct checker *c, const struct step_operand *operand,
+                                    struct span span)
 {
     enum kiln_region region = operand->place.region;
     struct written *memory = &c->memory[region];
@@ -94,7 +101,8 @@ static enum kiln_status check_write(struct checker *c, const struct step_operand
             return report(c, operand->name, "overwrites a live value");
     }
     if (!written_record(memory, span, c->step))
-        return c->status = kiln_fail(c->error, KILN_MACHINE, "out of memory while checking the plan");
+        return c->status =
+                   kiln_fail(c->error, KILN_MACHINE, "out of memory while checking the plan");
     return KILN_OK;
 }
 
@@ -107,7 +115,8 @@ struct runs {
     int64_t extent[KILN_LOOP_MAX_DIMS], stride[KILN_LOOP_MAX_DIMS];
 };
 
-static struct runs find_runs(int64_t base, int64_t size, int n, const int64_t *extent, const int64_t *stride)
+static struct runs find_runs(int64_t base, int64_t size, int n, const int64_t *extent,
+                             const int64_t *stride)
 {
     struct runs runs = {.base = base, .run = size, .count = 1};
     bool taken[KILN_LOOP_MAX_DIMS] = {false};
@@ -117,7 +126,8 @@ static struct runs find_runs(int64_t base, int64_t size, int n, const int64_t *e
     for (;;) { /* the smallest step first */
         int next = -1;
         for (int i = 0; i < n; i++)
-            if (!taken[i] && extent[i] > 1 && stride[i] != 0 && (next < 0 || llabs(stride[i]) < llabs(stride[next])))
+            if (!taken[i] && extent[i] > 1 && stride[i] != 0 &&
+                (next < 0 || llabs(stride[i]) < llabs(stride[next])))
                 next = i;
         if (next < 0)
             return runs;
@@ -143,11 +153,12 @@ static struct span run_at(const struct runs *runs, int64_t number)
     return (struct span){at, at + runs->run};
 }
 
-static enum kiln_status check_operand(struct checker *c, const struct step_operand *operand, bool write)
+static enum kiln_status check_operand(struct checker *c, const struct step_operand *operand,
+                                      bool write)
 {
     const struct kiln_place *place = &operand->place;
-    struct runs runs = find_runs(place->offset, (int64_t)kiln_dtype_bytes(place->dtype), operand->n, operand->extent,
-                                 operand->stride);
+    struct runs runs = find_runs(place->offset, (int64_t)kiln_dtype_bytes(place->dtype), operand->n,
+                                 operand->extent, operand->stride);
     int64_t step = runs.count > MAX_RUNS ? runs.count / MAX_RUNS : 1;
     struct span last = run_at(&runs, runs.count - 1);
     if (runs.base < 0 || last.end > c->plan->steps.region_bytes[place->region])
@@ -166,7 +177,8 @@ static int first_instruction(const struct kiln_loop *loop, int access)
 {
     for (int i = 0; i < loop->n_instructions; i++) {
         const struct kiln_instruction *in = &loop->instructions[i];
-        if (in->access == access && (in->op == KILN_INSTRUCTION_LOAD || in->op == KILN_INSTRUCTION_STORE))
+        if (in->access == access &&
+            (in->op == KILN_INSTRUCTION_LOAD || in->op == KILN_INSTRUCTION_STORE))
             return i;
     }
     return loop->n_instructions;
@@ -186,7 +198,8 @@ static bool reads_own_store(const struct checker *c, const struct kiln_step *ste
             memcmp(store->stride, load->stride, (size_t)loop->n_dims * sizeof *load->stride))
             continue;
         int stored = first_instruction(loop, i), loaded = first_instruction(loop, access);
-        if (stored < loaded && loop->instructions[stored].section < loop->instructions[loaded].section)
+        if (stored < loaded &&
+            loop->instructions[stored].section < loop->instructions[loaded].section)
             return true;
     }
     return false;
@@ -231,11 +244,13 @@ static void prepare(struct checker *c)
     for (int i = 0; i < plan->n_values; i++)
         c->spans[i] = view_span(&plan->values[i].place, &plan->values[i].view);
     for (int i = 0; i < plan->n_inputs; i++)
-        ok &= written_record(&c->memory[KILN_REGION_IO], view_span(&plan->inputs[i].place, &plan->inputs[i].view), BEFORE);
+        ok &= written_record(&c->memory[KILN_REGION_IO],
+                             view_span(&plan->inputs[i].place, &plan->inputs[i].view), BEFORE);
     for (int i = 0; i < plan->n_constants; i++)
         ok &= written_record(&c->memory[KILN_REGION_IO],
-                     (struct span){plan->constants[i].offset, plan->constants[i].offset + plan->constants[i].bytes},
-                     BEFORE);
+                             (struct span){plan->constants[i].offset,
+                                           plan->constants[i].offset + plan->constants[i].bytes},
+                             BEFORE);
     if (!ok)
         c->status = kiln_fail(c->error, KILN_MACHINE, "out of memory while checking the plan");
 }
@@ -246,7 +261,8 @@ static void check_outputs(struct checker *c)
     for (int i = 0; i < c->plan->n_outputs && !c->status; i++) {
         const struct kiln_plan_binding *output = &c->plan->outputs[i];
         int oldest, newest;
-        written_by(&c->memory[output->place.region], view_span(&output->place, &output->view), &oldest, &newest);
+        written_by(&c->memory[output->place.region], view_span(&output->place, &output->view),
+                   &oldest, &newest);
         if (oldest == WRITTEN_NEVER)
             report(c, output->name, "is an output that no step wrote");
     }

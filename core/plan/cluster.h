@@ -36,9 +36,9 @@ struct want {
 struct member {
     int node;
     struct map map;
-    int wants[3];  /* of the operands; a reduction's holds the reduced atoms too */
+    int wants[3]; /* of the operands; a reduction's holds the reduced atoms too */
     bool stored;
-    int height;    /* reductions above it in the cluster */
+    int height; /* reductions above it in the cluster */
 };
 
 struct cluster {
@@ -51,9 +51,9 @@ struct cluster {
     struct member *members;
     struct want *wants;
     int n_stores, n_pending, n_loads, height;
-    int last_node;            /* largest node of a member */
-    int mark;                 /* of the last search that came by */
-    struct cluster *into;     /* it was merged into that one; NULL = it stands */
+    int last_node;        /* largest node of a member */
+    int mark;             /* of the last search that came by */
+    struct cluster *into; /* it was merged into that one; NULL = it stands */
 };
 
 int64_t cluster_count(const struct cluster *, const struct map *);
@@ -63,14 +63,17 @@ bool cluster_add_atom(struct cluster *, int64_t extent, bool reduced, uint8_t *a
 /* Splits atoms so that each axis of the shape owns whole ones: axis i owns
  * first[i] .. first[i + 1] - 1 of the map. extra: a map that is not (yet) the
  * cluster's, or NULL, to be kept in step. False if impossible. */
-bool cluster_group(struct cluster *, struct map *, const struct kiln_shape *, int *first, struct map *extra);
+bool cluster_group(struct cluster *, struct map *, const struct kiln_shape *, int *first,
+                   struct map *extra);
 /* Rewrites the map of a view to that of its operand. */
-bool cluster_view(struct cluster *, const struct ir_node *view, const struct kiln_shape *in, struct map *);
+bool cluster_view(struct cluster *, const struct ir_node *view, const struct kiln_shape *in,
+                  struct map *);
 /* Splits atoms so that each steps through the flat view evenly; strides by
  * atom (those not in the map 0) or NULL. False if impossible. */
 bool cluster_align(struct cluster *, struct map *, const struct flat *, int64_t *strides);
 /* The map of a reduction's operand from that of its result. Marks or adds
  * reduced atoms; false if the cluster's other atoms do not allow it. */
-bool cluster_reduce(struct cluster *, const struct ir_node *, const struct kiln_shape *in, struct map *);
+bool cluster_reduce(struct cluster *, const struct ir_node *, const struct kiln_shape *in,
+                    struct map *);
 
 #endif

@@ -13,7 +13,8 @@ static void dump_place(const struct kiln_place *place, FILE *file)
         fprintf(file, ":%s", kiln_dtype_name(place->dtype));
 }
 
-static void dump_numbers(const char *open, int n, const int64_t *numbers, const char *close, FILE *file)
+static void dump_numbers(const char *open, int n, const int64_t *numbers, const char *close,
+                         FILE *file)
 {
     fputs(open, file);
     for (int i = 0; i < n; i++)
@@ -86,15 +87,17 @@ static void dump_sizes(const struct kiln_step *step, FILE *file)
     case KILN_STEP_CONV_WEIGHT_GRAD:
         dump_numbers(" x [", 4, (const int64_t[]){c->n, c->c, c->h, c->w}, "]", file);
         dump_numbers(" y [", 4, (const int64_t[]){c->n, c->o, c->oh, c->ow}, "]", file);
-        fprintf(file, " k%lldx%lld s%dx%d g%d %s,%s,%s", (long long)c->kh, (long long)c->kw, c->conv.stride[0],
-                c->conv.stride[1], c->conv.groups, kiln_layout_name(c->x_layout), kiln_layout_name(c->weight_layout),
-                kiln_layout_name(c->y_layout));
+        fprintf(file, " k%lldx%lld s%dx%d g%d %s,%s,%s", (long long)c->kh, (long long)c->kw,
+                c->conv.stride[0], c->conv.stride[1], c->conv.groups, kiln_layout_name(c->x_layout),
+                kiln_layout_name(c->weight_layout), kiln_layout_name(c->y_layout));
         break;
     case KILN_STEP_ATTENTION:
     case KILN_STEP_ATTENTION_GRAD:
-        dump_numbers(" [", 5, (const int64_t[]){step->as.attention.batch, step->as.attention.n_q,
-                                                step->as.attention.n_k, step->as.attention.width,
-                                                step->as.attention.v_width}, "]", file);
+        dump_numbers(" [", 5,
+                     (const int64_t[]){step->as.attention.batch, step->as.attention.n_q,
+                                       step->as.attention.n_k, step->as.attention.width,
+                                       step->as.attention.v_width},
+                     "]", file);
         break;
     default:
         break;
@@ -107,7 +110,11 @@ static void dump_operands(const struct kiln_step *step, FILE *file)
     int n = step_operands(step, operands);
     for (int i = 0; i < n; i++) {
         const struct step_operand *operand = &operands[i];
-        fprintf(file, " %s%s=", operand->write && operand->read ? "*" : operand->write ? ">" : "", operand->name);
+        fprintf(file, " %s%s=",
+                operand->write && operand->read ? "*"
+                : operand->write                ? ">"
+                                                : "",
+                operand->name);
         dump_place(&operand->place, file);
         if (operand->n > 1)
             dump_numbers("(", operand->n, operand->stride, ")", file);
@@ -125,11 +132,12 @@ static void dump_totals(const struct kiln_plan *plan, FILE *file)
     for (int kind = 0; kind < KILN_STEP_KIND_COUNT; kind++)
         if (counts[kind])
             fprintf(file, " %d %s", counts[kind], kiln_step_kind_name((enum kiln_step_kind)kind));
-    fprintf(file, "\nfeature layout %s, %d reorders, %lld flop\n", kiln_layout_name(plan->feature_layout),
-            plan->n_reorders, (long long)plan->flops);
+    fprintf(file, "\nfeature layout %s, %d reorders, %lld flop\n",
+            kiln_layout_name(plan->feature_layout), plan->n_reorders, (long long)plan->flops);
     fprintf(file, "workspace %lld bytes, largest live set %lld bytes, io %lld, state %lld\n",
             (long long)plan->steps.region_bytes[KILN_REGION_WORKSPACE], (long long)plan->live_bytes,
-            (long long)plan->steps.region_bytes[KILN_REGION_IO], (long long)plan->steps.region_bytes[KILN_REGION_STATE]);
+            (long long)plan->steps.region_bytes[KILN_REGION_IO],
+            (long long)plan->steps.region_bytes[KILN_REGION_STATE]);
 }
 
 static void dump_binding(const char *kind, const struct kiln_plan_binding *binding, FILE *file)

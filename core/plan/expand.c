@@ -51,8 +51,10 @@ static int64_t pick_divisor(int64_t n, int64_t want, int64_t limit)
 /* Inserts an axis in front of axis i that takes parts values of it. */
 static void split_axis(struct runs *runs, int i, int64_t parts)
 {
-    memmove(&runs->shape.d[i + 1], &runs->shape.d[i], (size_t)(runs->shape.n - i) * sizeof *runs->shape.d);
-    memmove(&runs->reduced[i + 1], &runs->reduced[i], (size_t)(runs->shape.n - i) * sizeof *runs->reduced);
+    memmove(&runs->shape.d[i + 1], &runs->shape.d[i],
+            (size_t)(runs->shape.n - i) * sizeof *runs->shape.d);
+    memmove(&runs->reduced[i + 1], &runs->reduced[i],
+            (size_t)(runs->shape.n - i) * sizeof *runs->reduced);
     runs->shape.n++;
     runs->shape.d[i] = parts;
     runs->shape.d[i + 1] /= parts;
@@ -70,7 +72,8 @@ static int add_stage(struct planner *p, const struct ir_node *node, int operand,
     return ir_add(p, &stage, 1, &operand);
 }
 
-static int add_reshape(struct planner *p, const struct ir_node *node, int operand, struct kiln_shape shape)
+static int add_reshape(struct planner *p, const struct ir_node *node, int operand,
+                       struct kiln_shape shape)
 {
     struct ir_node view = ir_make(KILN_OP_RESHAPE, ir_at(p, operand)->dtype, shape, node);
     return ir_add(p, &view, 1, &operand);
@@ -81,7 +84,8 @@ static int reduce_fill(struct planner *p, const struct ir_node *node, const stru
 {
     struct ir_node fill = ir_make(KILN_OP_CONST, KILN_F32, node->shape, node);
     double repeats = (double)(x->count / kiln_shape_count(&node->shape));
-    fill.params.constant.value = x->params.constant.value * (node->op == KILN_OP_REDUCE_SUM ? repeats : 1);
+    fill.params.constant.value =
+        x->params.constant.value * (node->op == KILN_OP_REDUCE_SUM ? repeats : 1);
     return ir_add(p, &fill, 0, NULL);
 }
 
@@ -127,14 +131,16 @@ static int add_const(struct planner *p, const struct ir_node *like, int64_t coun
     return ir_add(p, &node, 0, NULL);
 }
 
-static void add_placed(struct planner *p, struct ir_node *join, int *operands, int operand, struct flat flat)
+static void add_placed(struct planner *p, struct ir_node *join, int *operands, int operand,
+                       struct flat flat)
 {
     (void)p;
     join->parts[join->n_operands] = (struct ir_part){.placed = true, .flat = flat};
     operands[join->n_operands++] = operand;
 }
 
-static void add_gap(struct planner *p, struct ir_node *join, int *operands, int64_t first, int64_t end)
+static void add_gap(struct planner *p, struct ir_node *join, int *operands, int64_t first,
+                    int64_t end)
 {
     if (end <= first)
         return;
@@ -145,7 +151,8 @@ static void add_gap(struct planner *p, struct ir_node *join, int *operands, int6
 
 /* The group's gradients in one arena like that of its parameters; what no
  * gradient writes is zero. */
-static int add_gradient_arena(struct planner *p, const struct ir_node *node, int n, const int *operands)
+static int add_gradient_arena(struct planner *p, const struct ir_node *node, int n,
+                              const int *operands)
 {
     const kiln_states *states = p->options->states;
     int group = kiln_states_at(states, ir_at(p, operands[0])->state)->group;
@@ -160,7 +167,8 @@ static int add_gradient_arena(struct planner *p, const struct ir_node *node, int
     for (int i = 0; i < n; i++) {
         const struct kiln_state_slot *slot = kiln_states_at(states, ir_at(p, operands[i])->state);
         if (slot->group != group)
-            plan_fail(p, KILN_INPUT, "update: state %s is not in the group \"%s\"", slot->state.name, arena->prefix);
+            plan_fail(p, KILN_INPUT, "update: state %s is not in the group \"%s\"",
+                      slot->state.name, arena->prefix);
         gradient[ir_at(p, operands[i])->state] = operands[n + i];
     }
     int64_t count = arena->bytes / (int64_t)sizeof(float), end = 0;

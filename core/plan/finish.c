@@ -15,13 +15,16 @@ static struct kiln_place place_of(const struct planner *p, int node)
 {
     const struct value *value = &p->values[node];
     const struct buffer *buffer = &p->buffers[value->buffer];
-    return (struct kiln_place){buffer->region, ir_at(p, node)->dtype, buffer->offset + value->offset};
+    return (struct kiln_place){buffer->region, ir_at(p, node)->dtype,
+                               buffer->offset + value->offset};
 }
 
 static struct kiln_plan_binding bind(struct planner *p, const char *name, int node)
 {
     const struct ir_node *n = ir_at(p, node);
-    struct kiln_plan_binding binding = {.name = keep_name(p, name), .dtype = n->dtype, .shape = n->shape,
+    struct kiln_plan_binding binding = {.name = keep_name(p, name),
+                                        .dtype = n->dtype,
+                                        .shape = n->shape,
                                         .place = place_of(p, node)};
     if (!flat_to_view(&n->layout, &n->shape, &binding.view))
         plan_fail(p, KILN_INPUT, "output %s lies in too many pieces", name);
@@ -44,7 +47,8 @@ static void bind_inputs(struct planner *p)
         int64_t bytes = node->count * (int64_t)kiln_dtype_bytes(node->dtype);
         void *data = plan_keep(p, (size_t)bytes, 1);
         memcpy(data, node->data, (size_t)bytes);
-        plan->constants[plan->n_constants++] = (struct kiln_plan_constant){place_of(p, i).offset, bytes, data};
+        plan->constants[plan->n_constants++] =
+            (struct kiln_plan_constant){place_of(p, i).offset, bytes, data};
     }
 }
 
@@ -53,14 +57,15 @@ static void bind_outputs(struct planner *p)
     struct kiln_plan *plan = p->plan;
     plan->outputs = PLAN_KEEP(p, struct kiln_plan_binding, p->n_outputs);
     for (int i = 0; i < p->n_outputs; i++)
-        plan->outputs[plan->n_outputs++] = bind(p, kiln_graph_output_at(p->graph, i, NULL), p->outputs[i]);
+        plan->outputs[plan->n_outputs++] =
+            bind(p, kiln_graph_output_at(p->graph, i, NULL), p->outputs[i]);
 }
 
-static void add_value(struct planner *p, const struct ir_node *node, struct kiln_place place, const struct flat *layout,
-                      int first, int last)
+static void add_value(struct planner *p, const struct ir_node *node, struct kiln_place place,
+                      const struct flat *layout, int first, int last)
 {
-    struct kiln_plan_value value = {.node = node->origin, .shape = node->shape, .place = place, .first = first,
-                                    .last = last};
+    struct kiln_plan_value value = {
+        .node = node->origin, .shape = node->shape, .place = place, .first = first, .last = last};
     if (!flat_to_view(layout, &node->shape, &value.view)) {
         /* rare: seen as one axis of elements, or as bytes that lie densely */
         struct flat dense = flat_dense(node->count);

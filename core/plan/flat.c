@@ -118,7 +118,8 @@ bool flat_group(struct flat *flat, const struct kiln_shape *shape, struct flat_a
         }
         /* digits of extent 1 belong to nobody */
         while (i > 0 && flat->digits[i - 1].extent == 1) {
-            memmove(&flat->digits[i - 1], &flat->digits[i], (size_t)(flat->n - i) * sizeof *flat->digits);
+            memmove(&flat->digits[i - 1], &flat->digits[i],
+                    (size_t)(flat->n - i) * sizeof *flat->digits);
             flat->n--;
             i--;
         }
@@ -173,8 +174,8 @@ bool flat_expand(struct flat *flat, const struct kiln_shape *in, const struct ki
 /* Appends the digits of an axis' elements start + i step, i < size. Digits are
  * taken from the least significant: a fixed one (start and size inside one
  * value of the digits above) moves the offset, a whole one is kept. */
-static bool slice_axis(struct flat *out, const struct kiln_digit *digits, int n, int64_t start, int64_t step,
-                       int64_t size)
+static bool slice_axis(struct flat *out, const struct kiln_digit *digits, int n, int64_t start,
+                       int64_t step, int64_t size)
 {
     struct kiln_digit kept[FLAT_MAX_DIGITS];
     int n_kept = 0;
@@ -195,7 +196,8 @@ static bool slice_axis(struct flat *out, const struct kiln_digit *digits, int n,
             kept[n_kept++] = (struct kiln_digit){size, step * stride};
             start = 0;
             size = 1;
-        } else if (extent % step == 0 && step > 0 && start % extent < step && size % (extent / step) == 0) {
+        } else if (extent % step == 0 && step > 0 && start % extent < step &&
+                   size % (extent / step) == 0) {
             /* every value of the digits above takes the same elements of this one */
             out->offset += start % extent * stride;
             if (extent / step > 1)
@@ -227,8 +229,8 @@ bool flat_slice(struct flat *flat, const struct kiln_shape *in, const struct kil
         return false;
     struct flat out = {.offset = flat->offset};
     for (int i = 0; i < in->n; i++)
-        if (!slice_axis(&out, &flat->digits[axes.first[i]], axes.first[i + 1] - axes.first[i], start[i],
-                        step ? step[i] : 1, out_shape->d[i]))
+        if (!slice_axis(&out, &flat->digits[axes.first[i]], axes.first[i + 1] - axes.first[i],
+                        start[i], step ? step[i] : 1, out_shape->d[i]))
             return false;
     flat_canonical(&out);
     *flat = out;

@@ -47,8 +47,8 @@ bool flat_permute(struct flat *, const struct kiln_shape *in, const int *permuta
 /* Repeats axes of extent 1 of in; out may have more leading axes. */
 bool flat_expand(struct flat *, const struct kiln_shape *in, const struct kiln_shape *out);
 /* Elements start + i step of each axis, i < out->d. */
-bool flat_slice(struct flat *, const struct kiln_shape *in, const struct kiln_shape *out, const int64_t *start,
-                const int64_t *step);
+bool flat_slice(struct flat *, const struct kiln_shape *in, const struct kiln_shape *out,
+                const int64_t *start, const int64_t *step);
 /* The one stride of an axis' elements: every digit of the shape's axis joins
  * into one. Writes shape->n strides (0 for an extent of 1). */
 bool flat_strides(const struct flat *, const struct kiln_shape *, int64_t *strides);

@@ -68,7 +68,8 @@ static bool find_home(struct fuser *f, int id)
         struct want_ref *best = NULL;
         for (struct want_ref *ref = f->wants[id]; ref; ref = ref->next)
             if (ref->cluster->wants[ref->want].state == WANT_PENDING &&
-                (!tried || ref->cluster->id < tried->id) && (!best || ref->cluster->id > best->cluster->id))
+                (!tried || ref->cluster->id < tried->id) &&
+                (!best || ref->cluster->id > best->cluster->id))
                 best = ref;
         if (!best)
             return false;
@@ -96,7 +97,8 @@ static void place_computed(struct fuser *f, int id)
         if (all)
             return;
     }
-    bool joined = f->p->options->fuse && !apart && node->home != IR_HOME_STATE && wants && find_home(f, id);
+    bool joined =
+        f->p->options->fuse && !apart && node->home != IR_HOME_STATE && wants && find_home(f, id);
     if (!joined)
         fuse_start(f, id);
     fuse_load_all(f, id);
@@ -160,10 +162,13 @@ void plan_fuse(struct planner *p)
     f.wants = PLAN_SCRATCH(p, struct want_ref *, n);
     f.consumers = PLAN_SCRATCH(p, struct edge *, n);
     f.node_mark = PLAN_SCRATCH(p, int, n);
-    int accesses = p->options->caps->loop_accesses, instructions = p->options->caps->loop_instructions;
-    f.max_accesses = accesses < 4 || accesses > KILN_LOOP_MAX_ACCESSES ? KILN_LOOP_MAX_ACCESSES : accesses;
-    f.max_instructions =
-        instructions < 8 || instructions > KILN_LOOP_MAX_INSTRUCTIONS ? KILN_LOOP_MAX_INSTRUCTIONS : instructions;
+    int accesses = p->options->caps->loop_accesses,
+        instructions = p->options->caps->loop_instructions;
+    f.max_accesses =
+        accesses < 4 || accesses > KILN_LOOP_MAX_ACCESSES ? KILN_LOOP_MAX_ACCESSES : accesses;
+    f.max_instructions = instructions < 8 || instructions > KILN_LOOP_MAX_INSTRUCTIONS
+                             ? KILN_LOOP_MAX_INSTRUCTIONS
+                             : instructions;
     p->needed = PLAN_SCRATCH(p, bool, n);
     p->home_cluster = PLAN_SCRATCH(p, int, n);
     for (int i = 0; i < n; i++) {

@@ -42,8 +42,8 @@ static int add_assign(struct planner *p, const struct ir_node *node, const int *
     return ir_append(p, &copy, 1, &operands[1]);
 }
 
-static int add_node(struct planner *p, const struct kiln_node_info *info, struct ir_node *node, int n,
-                    const int *operands)
+static int add_node(struct planner *p, const struct kiln_node_info *info, struct ir_node *node,
+                    int n, const int *operands)
 {
     int regrouped = n == 1 ? plan_regroup(p, node, operands[0]) : -1;
     if (regrouped >= 0)

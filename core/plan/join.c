@@ -51,7 +51,8 @@ void fuse_join(struct fuser *f, struct cluster *c, int want, const struct map *i
     const struct ir_node *node = ir_at(f->p, w->node);
     plan_grow(f->p, &c->members, &c->member_capacity, c->n_members, sizeof *c->members);
     int height = w->height + ir_is_reduce(node), self = c->n_members++;
-    c->members[self] = (struct member){.node = w->node, .map = w->map, .stored = stored, .height = w->height};
+    c->members[self] =
+        (struct member){.node = w->node, .map = w->map, .stored = stored, .height = w->height};
     w->state = WANT_MEMBER;
     w->target = self;
     c->n_pending--;
@@ -87,13 +88,14 @@ int fuse_instruction_bound(const struct cluster *c, int passes)
     return outer + element * passes;
 }
 
-static bool has_room(const struct fuser *f, const struct cluster *c, const struct ir_node *node, int height,
-                     bool stored)
+static bool has_room(const struct fuser *f, const struct cluster *c, const struct ir_node *node,
+                     int height, bool stored)
 {
     int accesses = c->n_loads + c->n_pending - 1 + node->n_operands + c->n_stores + stored;
     int passes = (height > c->height ? height : c->height) + 1;
     return accesses <= f->max_accesses &&
-           fuse_instruction_bound(c, passes) + (2 + node->n_operands) * passes <= f->max_instructions;
+           fuse_instruction_bound(c, passes) + (2 + node->n_operands) * passes <=
+               f->max_instructions;
 }
 
 /* How the map covers the cluster's atoms. */
@@ -126,7 +128,8 @@ static bool fits_effect(const struct fuser *f, const struct cluster *c, int want
         const struct ir_node *effect = ir_at(f->p, c->members[0].node);
         const struct ir_node *operand = ir_at(f->p, node->operands[i]);
         if (source->state != effect->home_node || ir_is_reduce(node) ||
-            !map_equal(&c->wants[want].map, &c->domain) || !flat_equal(&operand->layout, &effect->layout))
+            !map_equal(&c->wants[want].map, &c->domain) ||
+            !flat_equal(&operand->layout, &effect->layout))
             return false;
     }
     return true;
@@ -136,12 +139,14 @@ static bool fits_effect(const struct fuser *f, const struct cluster *c, int want
 bool fuse_keeps_enough(const struct fuser *f, const struct cluster *c, const struct map *map)
 {
     int64_t domain = cluster_count(c, &c->domain), kept = cluster_count(c, map);
-    return c->any_reduced || kept == domain || domain <= SMALL_LOOP || kept >= f->p->options->caps->parallelism;
+    return c->any_reduced || kept == domain || domain <= SMALL_LOOP ||
+           kept >= f->p->options->caps->parallelism;
 }
 
 /* True if the node follows, through nodes of its own size, from a reduction of
  * all the atoms that its map lacks. */
-static bool follows_reduction(struct fuser *f, const struct cluster *c, const struct ir_node *node, int depth)
+static bool follows_reduction(struct fuser *f, const struct cluster *c, const struct ir_node *node,
+                              int depth)
 {
     for (int i = 0; i < node->n_operands; i++) {
         const struct ir_node *operand = ir_at(f->p, node->operands[i]);
@@ -150,8 +155,8 @@ static bool follows_reduction(struct fuser *f, const struct cluster *c, const st
         if (ir_is_reduce(operand)) {
             if (ir_at(f->p, operand->operands[0])->count == cluster_count(c, &c->domain))
                 return true;
-        } else if ((ir_is_pointwise(operand) || operand->op == KILN_OP_RESHAPE) && depth < LOOK_AHEAD &&
-                   follows_reduction(f, c, operand, depth + 1)) {
+        } else if ((ir_is_pointwise(operand) || operand->op == KILN_OP_RESHAPE) &&
+                   depth < LOOK_AHEAD && follows_reduction(f, c, operand, depth + 1)) {
             return true;
         }
     }
@@ -159,7 +164,8 @@ static bool follows_reduction(struct fuser *f, const struct cluster *c, const st
 }
 
 /* Makes the atoms that the map lacks reduced if a reduction of them is to come. */
-static void foresee_reduction(struct fuser *f, struct cluster *c, const struct ir_node *node, const struct map *map)
+static void foresee_reduction(struct fuser *f, struct cluster *c, const struct ir_node *node,
+                              const struct map *map)
 {
     if (c->any_reduced || c->effect || cluster_count(c, map) == cluster_count(c, &c->domain) ||
         !fuse_keeps_enough(f, c, map) || !follows_reduction(f, c, node, 0))
@@ -241,7 +247,8 @@ struct cluster *fuse_start(struct fuser *f, int id)
     c->n_pending++;
     bool fits = cluster_align(c, &want->map, &node->layout, NULL);
     struct map inner = want->map;
-    if (!fits || (ir_is_reduce(node) && !cluster_reduce(c, node, &ir_at(p, node->operands[0])->shape, &inner)))
+    if (!fits || (ir_is_reduce(node) &&
+                  !cluster_reduce(c, node, &ir_at(p, node->operands[0])->shape, &inner)))
         plan_fail(p, KILN_INPUT, "node %d has too many dimensions for one loop", node->origin);
     fuse_join(f, c, 0, &inner, true);
     return c;

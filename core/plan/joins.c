@@ -3,7 +3,8 @@
 
 #include "core/plan/planner.h"
 
-struct ir_node plan_make_join(struct planner *p, const struct ir_node *node, struct kiln_shape shape, int n)
+struct ir_node plan_make_join(struct planner *p, const struct ir_node *node,
+                              struct kiln_shape shape, int n)
 {
     struct ir_node join = ir_make(IR_JOIN, node->dtype, shape, node);
     join.parts = PLAN_SCRATCH(p, struct ir_part, n);
@@ -24,8 +25,8 @@ int plan_expand_concat(struct planner *p, const struct ir_node *node, int n, con
 }
 
 /* Adds a part of constant elements to a join of at most 2 * KILN_MAX_DIMS + 1. */
-static void add_border(struct planner *p, struct ir_node *join, int *operands, struct kiln_shape shape,
-                       const int64_t *start, double value)
+static void add_border(struct planner *p, struct ir_node *join, int *operands,
+                       struct kiln_shape shape, const int64_t *start, double value)
 {
     struct ir_node fill = ir_make(KILN_OP_CONST, join->dtype, shape, join);
     fill.params.constant.value = value;
@@ -69,7 +70,8 @@ struct slab {
 
 /* Adds the join's parts that are not zero to slabs along *axis (-1: to be
  * found). False if one is no slab of that axis, or there are too many. */
-static bool collect_slabs(struct planner *p, int id, int *axis, struct slab *slabs, int *n, int limit)
+static bool collect_slabs(struct planner *p, int id, int *axis, struct slab *slabs, int *n,
+                          int limit)
 {
     const struct ir_node *join = ir_at(p, id);
     for (int i = 0; i < join->n_operands; i++) {
@@ -100,7 +102,8 @@ static void add_slab(struct ir_node *join, int *operands, int axis, int64_t star
     operands[join->n_operands++] = operand;
 }
 
-static void add_zeros(struct planner *p, struct ir_node *join, int *operands, int axis, int64_t start, int64_t end)
+static void add_zeros(struct planner *p, struct ir_node *join, int *operands, int axis,
+                      int64_t start, int64_t end)
 {
     if (end <= start)
         return;
@@ -116,7 +119,8 @@ int plan_sum_of_joins(struct planner *p, const struct ir_node *node, int a, int 
     struct slab slabs[LIMIT];
     int n = 0, axis = -1, operands[2 * LIMIT + 1];
     if (ir_at(p, a)->op != IR_JOIN || ir_at(p, b)->op != IR_JOIN ||
-        !collect_slabs(p, a, &axis, slabs, &n, LIMIT) || !collect_slabs(p, b, &axis, slabs, &n, LIMIT))
+        !collect_slabs(p, a, &axis, slabs, &n, LIMIT) ||
+        !collect_slabs(p, b, &axis, slabs, &n, LIMIT))
         return -1;
     for (int i = 0; i + 1 < n; i++)
         if (slabs[i].start + slabs[i].size > slabs[i + 1].start)

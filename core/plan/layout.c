@@ -22,8 +22,12 @@ static const struct layout_info infos[KILN_LAYOUT_COUNT] = {
     [KILN_LAYOUT_NCHW16C] = {"nChw16c", 5, {{0, 0}, {1, 0}, {2, 0}, {3, 0}, {1, 16}}},
     [KILN_LAYOUT_OIHW8I8O] = {"OIhw8i8o", 6, {{0, 0}, {1, 0}, {2, 0}, {3, 0}, {1, 8}, {0, 8}}},
     [KILN_LAYOUT_OIHW8O8I] = {"OIhw8o8i", 6, {{0, 0}, {1, 0}, {2, 0}, {3, 0}, {0, 8}, {1, 8}}},
-    [KILN_LAYOUT_OIHW16I16O] = {"OIhw16i16o", 6, {{0, 0}, {1, 0}, {2, 0}, {3, 0}, {1, 16}, {0, 16}}},
-    [KILN_LAYOUT_OIHW16O16I] = {"OIhw16o16i", 6, {{0, 0}, {1, 0}, {2, 0}, {3, 0}, {0, 16}, {1, 16}}},
+    [KILN_LAYOUT_OIHW16I16O] = {"OIhw16i16o",
+                                6,
+                                {{0, 0}, {1, 0}, {2, 0}, {3, 0}, {1, 16}, {0, 16}}},
+    [KILN_LAYOUT_OIHW16O16I] = {"OIhw16o16i",
+                                6,
+                                {{0, 0}, {1, 0}, {2, 0}, {3, 0}, {0, 16}, {1, 16}}},
     [KILN_LAYOUT_OHWI16O] = {"Ohwi16o", 5, {{0, 0}, {2, 0}, {3, 0}, {1, 0}, {0, 16}}},
     [KILN_LAYOUT_OHWI32O] = {"Ohwi32o", 5, {{0, 0}, {2, 0}, {3, 0}, {1, 0}, {0, 32}}},
     [KILN_LAYOUT_OHWI64O] = {"Ohwi64o", 5, {{0, 0}, {2, 0}, {3, 0}, {1, 0}, {0, 64}}},
@@ -105,8 +109,8 @@ int64_t kiln_view_at(const struct kiln_view *view, int64_t element)
 
 /* Walks the elements in row-major order and keeps the stored offset by adding
  * the strides of the digits that turn. */
-static void copy_elements(const struct kiln_view *view, int64_t count, size_t bytes, const char *from, char *to,
-                          bool pack)
+static void copy_elements(const struct kiln_view *view, int64_t count, size_t bytes,
+                          const char *from, char *to, bool pack)
 {
     struct kiln_digit digits[KILN_MAX_DIMS * KILN_MAX_DIGITS];
     int64_t index[KILN_MAX_DIMS * KILN_MAX_DIGITS] = {0};
@@ -137,8 +141,8 @@ void kiln_layout_pack(enum kiln_layout layout, const struct kiln_shape *shape, s
     copy_elements(&view, kiln_shape_count(shape), element_bytes, dense, stored, true);
 }
 
-void kiln_layout_unpack(enum kiln_layout layout, const struct kiln_shape *shape, size_t element_bytes,
-                        const void *stored, void *dense)
+void kiln_layout_unpack(enum kiln_layout layout, const struct kiln_shape *shape,
+                        size_t element_bytes, const void *stored, void *dense)
 {
     struct kiln_view view = kiln_layout_view(layout, shape);
     copy_elements(&view, kiln_shape_count(shape), element_bytes, stored, dense, false);

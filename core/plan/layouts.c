@@ -9,7 +9,8 @@
 
 static bool is_conv(const struct ir_node *node)
 {
-    return node->op == KILN_OP_CONV || node->op == KILN_OP_CONV_INPUT_GRAD || node->op == KILN_OP_CONV_WEIGHT_GRAD;
+    return node->op == KILN_OP_CONV || node->op == KILN_OP_CONV_INPUT_GRAD ||
+           node->op == KILN_OP_CONV_WEIGHT_GRAD;
 }
 
 /* The roles of a convolution's operands and result. */
@@ -30,8 +31,9 @@ static struct conv_roles conv_roles(const struct ir_node *node, int self)
     }
 }
 
-struct kiln_step plan_conv_sizes(enum kiln_op op, const struct kiln_conv *params, const struct kiln_shape *a,
-                                 const struct kiln_shape *b, const struct kiln_shape *out)
+struct kiln_step plan_conv_sizes(enum kiln_op op, const struct kiln_conv *params,
+                                 const struct kiln_shape *a, const struct kiln_shape *b,
+                                 const struct kiln_shape *out)
 {
     const struct kiln_shape *x = a, *weight = b, *y = out;
     enum kiln_step_kind kind = KILN_STEP_CONV;
@@ -45,14 +47,21 @@ struct kiln_step plan_conv_sizes(enum kiln_op op, const struct kiln_conv *params
         weight = out;
     }
     struct kiln_step step = {.kind = kind, .label = ""};
-    step.as.conv = (struct kiln_step_conv){
-        .n = x->d[0], .c = x->d[1], .h = x->d[2], .w = x->d[3], .o = y->d[1], .oh = y->d[2], .ow = y->d[3],
-        .kh = weight->d[2], .kw = weight->d[3], .conv = *params};
+    step.as.conv = (struct kiln_step_conv){.n = x->d[0],
+                                           .c = x->d[1],
+                                           .h = x->d[2],
+                                           .w = x->d[3],
+                                           .o = y->d[1],
+                                           .oh = y->d[2],
+                                           .ow = y->d[3],
+                                           .kh = weight->d[2],
+                                           .kw = weight->d[3],
+                                           .conv = *params};
     return step;
 }
 
-void plan_conv_layouts(const struct kiln_step_conv *conv, enum kiln_layout feature, enum kiln_layout *x,
-                       enum kiln_layout *y)
+void plan_conv_layouts(const struct kiln_step_conv *conv, enum kiln_layout feature,
+                       enum kiln_layout *x, enum kiln_layout *y)
 {
     struct kiln_shape x_shape = KILN_SHAPE(conv->n, conv->c, conv->h, conv->w);
     struct kiln_shape y_shape = KILN_SHAPE(conv->n, conv->o, conv->oh, conv->ow);
@@ -62,8 +71,10 @@ void plan_conv_layouts(const struct kiln_step_conv *conv, enum kiln_layout featu
 
 struct kiln_step plan_conv_step(const struct planner *p, const struct ir_node *node)
 {
-    const struct kiln_shape *a = &ir_at(p, node->operands[0])->shape, *b = &ir_at(p, node->operands[1])->shape;
-    struct kiln_step step = plan_conv_sizes((enum kiln_op)node->op, &node->params.conv, a, b, &node->shape);
+    const struct kiln_shape *a = &ir_at(p, node->operands[0])->shape,
+                            *b = &ir_at(p, node->operands[1])->shape;
+    struct kiln_step step =
+        plan_conv_sizes((enum kiln_op)node->op, &node->params.conv, a, b, &node->shape);
     step.node = node->origin;
     step.label = node->label;
     return step;
@@ -78,20 +89,25 @@ static bool ask(struct planner *p, struct ir_node *node, enum kiln_layout x, enu
     step.as.conv.x_layout = x;
     step.as.conv.y_layout = y;
     bool dense = x == KILN_LAYOUT_DENSE && y == KILN_LAYOUT_DENSE;
-    int n = options->candidates ? options->candidates(options->user, &step, candidates) : 0, chosen = 0;
+    int n = options->candidates ? options->candidates(options->user, &step, candidates) : 0,
+        chosen = 0;
     if (n < 1 && !dense)
         return false;
     if (n > 1 && options->choose)
         chosen = options->choose(options->user, &step, n, candidates);
     const struct kiln_candidate *best = &candidates[chosen > 0 && chosen < n ? chosen : 0];
-    node->conv = (struct ir_conv){.x = x, .y = y, .weight = best->weight_layout, .algorithm = best->algorithm,
+    node->conv = (struct ir_conv){.x = x,
+                                  .y = y,
+                                  .weight = best->weight_layout,
+                                  .algorithm = best->algorithm,
                                   .scratch_bytes = best->scratch_bytes};
     return true;
 }
 
 static void decide(struct planner *p, struct ir_node *node)
 {
-    enum kiln_layout feature = p->options->fuse ? p->options->feature_layout : KILN_LAYOUT_DENSE, x, y;
+    enum kiln_layout feature = p->options->fuse ? p->options->feature_layout : KILN_LAYOUT_DENSE, x,
+                     y;
     struct kiln_step step = plan_conv_step(p, node);
     plan_conv_layouts(&step.as.conv, feature, &x, &y);
     if (!ask(p, node, x, y) && (x != KILN_LAYOUT_DENSE || y != KILN_LAYOUT_DENSE))
@@ -129,7 +145,8 @@ static int *find_classes(struct planner *p)
     return parent;
 }
 
-static void vote(struct planner *p, const struct flat **layout, int *parent, int node, enum kiln_layout choice)
+static void vote(struct planner *p, const struct flat **layout, int *parent, int node,
+                 enum kiln_layout choice)
 {
     int class = find(parent, node);
     if (choice == KILN_LAYOUT_DENSE || layout[class])
@@ -156,4 +173,3 @@ void plan_layouts(struct planner *p)
     for (int i = 0; i < p->ir.n; i++)
         p->class_layout[i] = layout[find(parent, i)];
 }
-

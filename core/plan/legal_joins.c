@@ -2,8 +2,8 @@
 #include "core/plan/legal.h"
 
 /* The parts' places in a join of the given layout; false if one is impossible. */
-static bool place_parts(struct legal *l, const struct ir_node *join, const int *operands, const struct flat *layout,
-                        struct flat *parts)
+static bool place_parts(struct legal *l, const struct ir_node *join, const int *operands,
+                        const struct flat *layout, struct flat *parts)
 {
     for (int i = 0; i < join->n_operands; i++) {
         parts[i] = join->parts[i].flat;

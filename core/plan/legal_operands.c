@@ -42,7 +42,8 @@ int legal_copy(struct legal *l, int operand, const struct flat *layout)
 static bool is_aligned(struct legal *l, const struct ir_node *node)
 {
     const struct ir_node *source = ir_at(l->p, node->source);
-    int64_t offset = (source->home_offset + node->layout.offset) * (int64_t)kiln_dtype_bytes(node->dtype);
+    int64_t offset =
+        (source->home_offset + node->layout.offset) * (int64_t)kiln_dtype_bytes(node->dtype);
     return !ir_is_fill(source) && offset % KILN_PLACE_ALIGNMENT == 0;
 }
 

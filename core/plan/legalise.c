@@ -10,7 +10,8 @@ bool plan_view(const struct ir_node *view, const struct kiln_shape *in, struct f
     else if (view->op == KILN_OP_PERMUTE)
         fits = flat_permute(flat, in, view->params.permutation);
     else if (view->op == KILN_OP_SLICE)
-        fits = flat_slice(flat, in, &view->shape, view->params.slice.start, view->params.slice.step);
+        fits =
+            flat_slice(flat, in, &view->shape, view->params.slice.start, view->params.slice.step);
     return fits && flat->n <= KILN_LOOP_MAX_DIMS;
 }
 
@@ -70,9 +71,11 @@ static int add_spatial(struct legal *l, struct ir_node *node, int n, int *operan
 
 static int add_dense_op(struct legal *l, struct ir_node *node, int n, int *operands)
 {
-    bool matrices = node->op == KILN_OP_MATMUL || node->op == KILN_OP_ATTENTION || node->op == KILN_OP_ATTENTION_GRAD;
+    bool matrices = node->op == KILN_OP_MATMUL || node->op == KILN_OP_ATTENTION ||
+                    node->op == KILN_OP_ATTENTION_GRAD;
     for (int i = 0; i < n; i++) {
-        bool dense = !matrices || (node->op == KILN_OP_ATTENTION_GRAD && (i == 3 || i == 4)); /* out, log_sum_exp */
+        bool dense = !matrices || (node->op == KILN_OP_ATTENTION_GRAD &&
+                                   (i == 3 || i == 4)); /* out, log_sum_exp */
         operands[i] = dense ? legal_need_dense(l, operands[i]) : legal_need_matrix(l, operands[i]);
     }
     node->layout = legal_dense(node);
@@ -115,7 +118,8 @@ static int add_node(struct legal *l, int old_id, struct ir_node *node, int n, in
             struct flat dense = legal_dense(node);
             operands[0] = legal_copy(l, operands[0], &dense);
         }
-        node->layout = flat_of_layout(kiln_states_at(states, node->home_node)->layout, &node->shape);
+        node->layout =
+            flat_of_layout(kiln_states_at(states, node->home_node)->layout, &node->shape);
         return legal_append(l, node, n, operands);
     case KILN_OP_UPDATE:
         operands[1] = legal_need_dense(l, operands[1]);

@@ -17,19 +17,22 @@ struct kiln_step *plan_step(struct planner *p, enum kiln_step_kind kind, const s
     return step;
 }
 
-static void set_algorithm(struct planner *p, struct kiln_step *step, uint16_t algorithm, int64_t scratch_bytes)
+static void set_algorithm(struct planner *p, struct kiln_step *step, uint16_t algorithm,
+                          int64_t scratch_bytes)
 {
     step->algorithm = algorithm;
     step->scratch_bytes = scratch_bytes > 0 ? scratch_bytes : 0;
     if (step->scratch_bytes)
-        plan_place(p, plan_buffer(p, KILN_REGION_WORKSPACE, step->scratch_bytes), 0, KILN_U8, &step->scratch);
+        plan_place(p, plan_buffer(p, KILN_REGION_WORKSPACE, step->scratch_bytes), 0, KILN_U8,
+                   &step->scratch);
 }
 
 void plan_choose(struct planner *p, struct kiln_step *step)
 {
     const struct kiln_plan_options *options = p->options;
     struct kiln_candidate candidates[KILN_MAX_CANDIDATES] = {{0}};
-    int n = options->candidates ? options->candidates(options->user, step, candidates) : 0, chosen = 0;
+    int n = options->candidates ? options->candidates(options->user, step, candidates) : 0,
+        chosen = 0;
     if (n > 1 && options->choose)
         chosen = options->choose(options->user, step, n, candidates);
     if (n > 0) {
@@ -63,7 +66,8 @@ static void swap(int64_t *a, int64_t *b)
 
 static void lower_matmul(struct planner *p, int id)
 {
-    const struct ir_node *node = ir_at(p, id), *a = ir_at(p, node->operands[0]), *b = ir_at(p, node->operands[1]);
+    const struct ir_node *node = ir_at(p, id), *a = ir_at(p, node->operands[0]),
+                         *b = ir_at(p, node->operands[1]);
     struct kiln_step *step = plan_step(p, KILN_STEP_MATMUL, node);
     struct kiln_step_matmul *m = &step->as.matmul;
     int n = node->shape.n;
@@ -126,13 +130,15 @@ static int output_node(struct planner *p, int id, int output)
 }
 
 /* Sets the place of an output; one that nothing reads gets a buffer for the step. */
-static void place_output(struct planner *p, int id, int output, int64_t count, struct kiln_place *place)
+static void place_output(struct planner *p, int id, int output, int64_t count,
+                         struct kiln_place *place)
 {
     int node = output ? output_node(p, id, output) : id;
     if (node >= 0 && (output == 0 || p->needed[node]))
         plan_operand(p, node, place);
     else
-        plan_place(p, plan_buffer(p, KILN_REGION_WORKSPACE, count * (int64_t)sizeof(float)), 0, KILN_F32, place);
+        plan_place(p, plan_buffer(p, KILN_REGION_WORKSPACE, count * (int64_t)sizeof(float)), 0,
+                   KILN_F32, place);
 }
 
 static void lower_attention(struct planner *p, int id, enum kiln_step_kind kind)

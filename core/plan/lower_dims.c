@@ -13,14 +13,16 @@ static struct loop_place *add_access(struct planner *p, struct loop_build *build
     return place;
 }
 
-int loop_add_load(struct planner *p, struct loop_build *build, struct cluster *c, int want, int copy)
+int loop_add_load(struct planner *p, struct loop_build *build, struct cluster *c, int want,
+                  int copy)
 {
     struct want *w = &c->wants[want];
     struct loop_place *place = add_access(p, build, w->node);
     struct flat dense = flat_dense(ir_at(p, w->node)->count);
     place->buffer = copy;
     if (!cluster_align(c, &w->map, copy >= 0 ? &dense : &ir_at(p, w->node)->layout, place->stride))
-        plan_fail(p, KILN_INPUT, "node %d: an operand of the loop has too many dimensions", build->node->origin);
+        plan_fail(p, KILN_INPUT, "node %d: an operand of the loop has too many dimensions",
+                  build->node->origin);
     return build->n_accesses - 1;
 }
 
@@ -30,7 +32,8 @@ int loop_add_store(struct planner *p, struct loop_build *build, struct cluster *
     struct loop_place *place = add_access(p, build, m->node);
     place->store = true;
     if (!cluster_align(c, &m->map, &ir_at(p, m->node)->layout, place->stride))
-        plan_fail(p, KILN_INPUT, "node %d: a result of the loop has too many dimensions", build->node->origin);
+        plan_fail(p, KILN_INPUT, "node %d: a result of the loop has too many dimensions",
+                  build->node->origin);
     return build->n_accesses - 1;
 }
 
@@ -62,7 +65,8 @@ static int main_access(const struct loop_build *build, const struct dims *dims)
         int64_t count = 1;
         for (int d = 0; d < dims->n; d++)
             count *= dims->d[d].stride[a] ? dims->d[d].extent : 1;
-        if (count > best_count || (count == best_count && build->accesses[a].store && !build->accesses[best].store)) {
+        if (count > best_count ||
+            (count == best_count && build->accesses[a].store && !build->accesses[best].store)) {
             best = a;
             best_count = count;
         }
@@ -132,12 +136,14 @@ static struct dims make_dims(const struct loop_build *build, const struct cluste
     return dims;
 }
 
-void loop_finish(struct planner *p, struct loop_build *build, const struct cluster *c, struct kiln_loop *loop)
+void loop_finish(struct planner *p, struct loop_build *build, const struct cluster *c,
+                 struct kiln_loop *loop)
 {
     struct dims *dims = PLAN_SCRATCH(p, struct dims, 1);
     *dims = make_dims(build, c);
     struct kiln_access *accesses = PLAN_KEEP(p, struct kiln_access, build->n_accesses);
-    struct kiln_instruction *instructions = PLAN_KEEP(p, struct kiln_instruction, build->n_instructions);
+    struct kiln_instruction *instructions =
+        PLAN_KEEP(p, struct kiln_instruction, build->n_instructions);
     memcpy(instructions, build->instructions, (size_t)build->n_instructions * sizeof *instructions);
     loop->n_dims = dims->n;
     for (int d = 0; d < dims->n; d++) {
@@ -177,12 +183,15 @@ int loop_copy(struct planner *p, int id)
     struct loop_place *load = add_access(p, build, id), *store = add_access(p, build, id);
     store->buffer = buffer;
     store->store = true;
-    if (!cluster_align(c, &map, &flat, load->stride) || !cluster_align(c, &map, &dense, store->stride))
+    if (!cluster_align(c, &map, &flat, load->stride) ||
+        !cluster_align(c, &map, &dense, store->stride))
         plan_fail(p, KILN_INPUT, "node %d: a view has too many dimensions", node->origin);
     bool integer = node->dtype == KILN_I32;
     build->n_instructions = 2;
-    build->instructions[0] = (struct kiln_instruction){KILN_INSTRUCTION_LOAD, 1, integer, -1, -1, -1, 0, {0}};
-    build->instructions[1] = (struct kiln_instruction){KILN_INSTRUCTION_STORE, 1, integer, 0, -1, -1, 1, {0}};
+    build->instructions[0] =
+        (struct kiln_instruction){KILN_INSTRUCTION_LOAD, 1, integer, -1, -1, -1, 0, {0}};
+    build->instructions[1] =
+        (struct kiln_instruction){KILN_INSTRUCTION_STORE, 1, integer, 0, -1, -1, 1, {0}};
     loop_finish(p, build, c, &step->as.loop);
     plan_choose(p, step);
     p->plan->n_reorders++;

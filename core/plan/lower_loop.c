@@ -5,15 +5,21 @@ static int emit(struct program *g, struct kiln_instruction instruction)
 {
     struct loop_build *build = g->build;
     if (build->n_instructions == KILN_LOOP_MAX_INSTRUCTIONS)
-        plan_fail(g->p, KILN_INPUT, "node %d: the loop has too many instructions", build->node->origin);
+        plan_fail(g->p, KILN_INPUT, "node %d: the loop has too many instructions",
+                  build->node->origin);
     build->instructions[build->n_instructions] = instruction;
     return build->n_instructions++;
 }
 
 static struct kiln_instruction make(int op, int section, bool integer)
 {
-    return (struct kiln_instruction){.op = (uint16_t)op, .section = (uint8_t)section, .integer = integer,
-                                     .a = -1, .b = -1, .c = -1, .access = -1};
+    return (struct kiln_instruction){.op = (uint16_t)op,
+                                     .section = (uint8_t)section,
+                                     .integer = integer,
+                                     .a = -1,
+                                     .b = -1,
+                                     .c = -1,
+                                     .access = -1};
 }
 
 static int emit_load(struct program *g, int want, int section)
@@ -25,8 +31,8 @@ static int emit_load(struct program *g, int want, int section)
         return r->outer;
     if (element && r->section == section)
         return r->element;
-    struct kiln_instruction in = make(KILN_INSTRUCTION_LOAD, element ? section : 0,
-                                      ir_at(g->p, w->node)->dtype == KILN_I32);
+    struct kiln_instruction in =
+        make(KILN_INSTRUCTION_LOAD, element ? section : 0, ir_at(g->p, w->node)->dtype == KILN_I32);
     in.access = (int16_t)g->access[want];
     int number = emit(g, in);
     if (element)
@@ -60,7 +66,8 @@ static int emit_member(struct program *g, int m, int section)
     for (int k = 0; k < node->n_operands; k++)
         operands[k] = operand_register(g, m, k, section);
     if (node->op == IR_COPY || node->op == KILN_OP_STOP_GRADIENT ||
-        (node->op == KILN_OP_CAST && is_plain_cast(ir_at(g->p, node->operands[0])->dtype, node->dtype)))
+        (node->op == KILN_OP_CAST &&
+         is_plain_cast(ir_at(g->p, node->operands[0])->dtype, node->dtype)))
         return operands[0];
     int op = node->op == KILN_OP_REDUCE_SUM   ? (int)KILN_INSTRUCTION_SUM
              : node->op == KILN_OP_REDUCE_MAX ? (int)KILN_INSTRUCTION_MAX
@@ -77,7 +84,8 @@ static int emit_member(struct program *g, int m, int section)
 /* Reads what an earlier section stored. */
 static int emit_reload(struct program *g, int m, int section)
 {
-    struct kiln_instruction in = make(KILN_INSTRUCTION_LOAD, section, program_node(g, m)->dtype == KILN_I32);
+    struct kiln_instruction in =
+        make(KILN_INSTRUCTION_LOAD, section, program_node(g, m)->dtype == KILN_I32);
     if (g->reload_access[m] < 0)
         g->reload_access[m] = loop_add_reload(g->p, g->build, g->store_access[m]);
     in.access = (int16_t)g->reload_access[m];
@@ -91,7 +99,8 @@ static void emit_stores(struct program *g, int section)
         if (!g->c->members[m].stored || g->store_section[m] != section)
             continue;
         const struct registers *r = &g->member[m];
-        struct kiln_instruction in = make(KILN_INSTRUCTION_STORE, section, program_node(g, m)->dtype == KILN_I32);
+        struct kiln_instruction in =
+            make(KILN_INSTRUCTION_STORE, section, program_node(g, m)->dtype == KILN_I32);
         in.a = (int16_t)(r->section == section ? r->element : r->outer);
         in.access = (int16_t)(g->store_access[m] = loop_add_store(g->p, g->build, g->c, m));
         emit(g, in);
@@ -104,7 +113,8 @@ static void emit_outer(struct program *g, int section)
     for (int i = 0; i < g->c->n_members; i++) {
         int m = g->order[i];
         const struct member *member = &g->c->members[m];
-        if (loop_is_element(g->c, &member->map) || ir_is_reduce(program_node(g, m)) || 2 * g->stage[m] != section)
+        if (loop_is_element(g->c, &member->map) || ir_is_reduce(program_node(g, m)) ||
+            2 * g->stage[m] != section)
             continue;
         g->member[m].outer = emit_member(g, m, section);
     }
@@ -119,7 +129,8 @@ static void emit_pass(struct program *g, int pass)
         int m = g->order[i];
         if (!g->used[m])
             continue;
-        int number = g->used[m] == RELOADED ? emit_reload(g, m, section) : emit_member(g, m, section);
+        int number =
+            g->used[m] == RELOADED ? emit_reload(g, m, section) : emit_member(g, m, section);
         if (ir_is_reduce(program_node(g, m)))
             g->member[m].outer = number;
         else
@@ -175,7 +186,9 @@ void plan_lower_cluster(struct planner *p, struct cluster *c)
 {
     int *copies = PLAN_SCRATCH(p, int, c->n_wants);
     for (int w = 0; w < c->n_wants; w++)
-        copies[w] = c->wants[w].state == WANT_LOAD && c->wants[w].copy ? loop_copy(p, c->wants[w].node) : -1;
+        copies[w] = c->wants[w].state == WANT_LOAD && c->wants[w].copy
+                        ? loop_copy(p, c->wants[w].node)
+                        : -1;
     int first = c->members[0].node; /* its seed; the earliest gives the label */
     for (int i = 0; i < c->n_members; i++)
         if (c->members[i].stored && c->members[i].node < first)

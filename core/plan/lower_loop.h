@@ -12,7 +12,7 @@ struct loop_build {
     int n_instructions, n_accesses;
     struct kiln_instruction instructions[KILN_LOOP_MAX_INSTRUCTIONS];
     struct loop_place {
-        int node, buffer;  /* a node's value, or a temporary buffer if >= 0 */
+        int node, buffer; /* a node's value, or a temporary buffer if >= 0 */
         bool store;
         int64_t stride[CLUSTER_MAX_ATOMS]; /* by atom */
     } accesses[KILN_LOOP_MAX_ACCESSES];

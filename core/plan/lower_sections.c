@@ -51,7 +51,8 @@ void program_find_stages(struct program *g)
 static int element_operand(const struct program *g, int m, int k)
 {
     const struct want *want = &g->c->wants[loop_resolve(g->c, g->c->members[m].wants[k])];
-    return want->state == WANT_MEMBER && !ir_is_reduce(program_node(g, want->target)) && loop_is_element(g->c, &want->map)
+    return want->state == WANT_MEMBER && !ir_is_reduce(program_node(g, want->target)) &&
+                   loop_is_element(g->c, &want->map)
                ? want->target
                : -1;
 }
@@ -76,8 +77,9 @@ static int cost(const struct program *g, int m, int enough)
 static bool may_reload(const struct program *g, int m, int pass)
 {
     enum { WORTH_A_LOAD = 3 };
-    return g->store_section[m] >= 0 && g->store_section[m] % 2 && g->store_section[m] < 2 * pass - 1 &&
-           g->may_read_back && cost(g, m, WORTH_A_LOAD) >= WORTH_A_LOAD;
+    return g->store_section[m] >= 0 && g->store_section[m] % 2 &&
+           g->store_section[m] < 2 * pass - 1 && g->may_read_back &&
+           cost(g, m, WORTH_A_LOAD) >= WORTH_A_LOAD;
 }
 
 void program_find_used(struct program *g, int pass)
@@ -86,7 +88,8 @@ void program_find_used(struct program *g, int pass)
     memset(g->used, 0, (size_t)c->n_members * sizeof *g->used);
     for (int i = c->n_members - 1; i >= 0; i--) {
         int m = g->order[i];
-        if (ir_is_reduce(program_node(g, m)) ? g->stage[m] == pass : g->store_section[m] == 2 * pass - 1)
+        if (ir_is_reduce(program_node(g, m)) ? g->stage[m] == pass
+                                             : g->store_section[m] == 2 * pass - 1)
             g->used[m] = COMPUTED;
         else if (g->used[m] == COMPUTED && may_reload(g, m, pass))
             g->used[m] = RELOADED;
@@ -107,7 +110,8 @@ void program_place_stores(struct program *g)
     for (int pass = 1; pass <= g->n_passes; pass++) {
         program_find_used(g, pass);
         for (int m = 0; m < c->n_members; m++)
-            if (c->members[m].stored && g->used[m] && !ir_is_reduce(program_node(g, m)) && g->store_section[m] < 0)
+            if (c->members[m].stored && g->used[m] && !ir_is_reduce(program_node(g, m)) &&
+                g->store_section[m] < 0)
                 g->store_section[m] = 2 * pass - 1;
     }
     for (int m = 0; m < c->n_members; m++) {

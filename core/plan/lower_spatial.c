@@ -7,8 +7,8 @@
 /* A feature map as [outer][h][w][inner]. */
 static void outer_and_inner(const struct ir_node *node, int64_t *outer, int64_t *inner)
 {
-    static const enum kiln_layout layouts[] = {KILN_LAYOUT_DENSE, KILN_LAYOUT_NHWC, KILN_LAYOUT_NCHW8C,
-                                               KILN_LAYOUT_NCHW16C};
+    static const enum kiln_layout layouts[] = {KILN_LAYOUT_DENSE, KILN_LAYOUT_NHWC,
+                                               KILN_LAYOUT_NCHW8C, KILN_LAYOUT_NCHW16C};
     int64_t n = node->shape.d[0], c = node->shape.d[1];
     const int64_t inners[] = {1, c, 8, 16};
     *outer = n * c;
@@ -28,13 +28,17 @@ static void lower_window(struct planner *p, int id)
 {
     const struct ir_node *node = ir_at(p, id), *first = ir_at(p, node->operands[0]);
     bool argmax = node->op == KILN_OP_WINDOW_ARGMAX, gather = node->op == KILN_OP_WINDOW_GATHER;
-    const struct ir_node *large = argmax || gather ? first : node, *small = argmax || gather ? node : first;
-    struct kiln_step *step = plan_step(p, argmax   ? KILN_STEP_WINDOW_ARGMAX
-                                          : gather ? KILN_STEP_WINDOW_GATHER
-                                                   : KILN_STEP_WINDOW_SCATTER, node);
+    const struct ir_node *large = argmax || gather ? first : node,
+                         *small = argmax || gather ? node : first;
+    struct kiln_step *step = plan_step(p,
+                                       argmax   ? KILN_STEP_WINDOW_ARGMAX
+                                       : gather ? KILN_STEP_WINDOW_GATHER
+                                                : KILN_STEP_WINDOW_SCATTER,
+                                       node);
     struct kiln_step_window *w = &step->as.window;
     /* of an extent-1 plane several layouts are alike: both sides must agree */
-    outer_and_inner(large->shape.d[2] * large->shape.d[3] > 1 ? large : small, &w->outer, &w->inner);
+    outer_and_inner(large->shape.d[2] * large->shape.d[3] > 1 ? large : small, &w->outer,
+                    &w->inner);
     w->h = large->shape.d[2];
     w->w = large->shape.d[3];
     w->oh = small->shape.d[2];
@@ -55,7 +59,8 @@ static void lower_window(struct planner *p, int id)
 
 /* The sources of output o of one axis: at most two columns and weights, or a
  * run of equal ones. Returns their number. */
-static int64_t sources(enum kiln_resample_kind kind, int64_t in, int64_t out, int64_t o, int64_t *first, float *weight)
+static int64_t sources(enum kiln_resample_kind kind, int64_t in, int64_t out, int64_t o,
+                       int64_t *first, float *weight)
 {
     if (kind == KILN_RESAMPLE_MEAN) {
         int64_t factor = in / out;
@@ -68,8 +73,9 @@ static int64_t sources(enum kiln_resample_kind kind, int64_t in, int64_t out, in
         *first = o * in / out;
         return 1;
     }
-    double at = kind == KILN_RESAMPLE_BILINEAR_ALIGNED ? (out > 1 ? (double)o * (double)(in - 1) / (double)(out - 1) : 0)
-                                                       : ((double)o + 0.5) * (double)in / (double)out - 0.5;
+    double at = kind == KILN_RESAMPLE_BILINEAR_ALIGNED
+                    ? (out > 1 ? (double)o * (double)(in - 1) / (double)(out - 1) : 0)
+                    : ((double)o + 0.5) * (double)in / (double)out - 0.5;
     at = at < 0 ? 0 : at;
     *first = (int64_t)floor(at);
     if (*first >= in - 1) {
@@ -87,8 +93,8 @@ struct entry {
     float weight;
 };
 
-static struct kiln_sparse make_sparse(struct planner *p, const struct entry *entries, int64_t n, int64_t rows,
-                                      int64_t columns)
+static struct kiln_sparse make_sparse(struct planner *p, const struct entry *entries, int64_t n,
+                                      int64_t rows, int64_t columns)
 {
     int32_t *row = PLAN_KEEP(p, int32_t, rows + 1), *column = PLAN_KEEP(p, int32_t, n);
     float *weight = PLAN_KEEP(p, float, n);
@@ -106,7 +112,8 @@ static struct kiln_sparse make_sparse(struct planner *p, const struct entry *ent
     return (struct kiln_sparse){rows, columns, row, column, weight};
 }
 
-static struct kiln_sparse resample_axis(struct planner *p, const struct kiln_resample *resample, int axis)
+static struct kiln_sparse resample_axis(struct planner *p, const struct kiln_resample *resample,
+                                        int axis)
 {
     int64_t in = resample->in[axis], out = resample->out[axis], n = 0;
     struct entry *entries = PLAN_SCRATCH(p, struct entry, in + 2 * out);

@@ -40,7 +40,8 @@ static int section_of(const struct kiln_loop *loop, int access, bool last)
     int found = -1;
     for (int i = 0; i < loop->n_instructions; i++) {
         const struct kiln_instruction *in = &loop->instructions[i];
-        if (in->access == access && (in->op == KILN_INSTRUCTION_LOAD || in->op == KILN_INSTRUCTION_STORE)) {
+        if (in->access == access &&
+            (in->op == KILN_INSTRUCTION_LOAD || in->op == KILN_INSTRUCTION_STORE)) {
             found = i;
             if (!last)
                 break;
@@ -57,13 +58,15 @@ static bool may_replace(const struct planner *p, const struct loop_uses *uses, i
     int from = root_of(p, uses->buffer[load]), to = uses->buffer[store];
     const struct buffer *old = &p->buffers[from], *new = &p->buffers[to];
     if (old->region != KILN_REGION_WORKSPACE || old->fixed || old->last != uses->step ||
-        old->first >= uses->step || old->bytes != new->bytes || uses->offset[load] || uses->offset[store])
+        old->first >= uses->step || old->bytes != new->bytes || uses->offset[load] ||
+        uses->offset[store])
         return false;
     for (int a = 0; a < loop->n_accesses; a++) {
         if (root_of(p, uses->buffer[a]) != from)
             continue;
         if (loop->accesses[a].store || uses->offset[a] || !same_strides(loop, a, store) ||
-            kiln_dtype_bytes(loop->accesses[a].place.dtype) != kiln_dtype_bytes(loop->accesses[store].place.dtype) ||
+            kiln_dtype_bytes(loop->accesses[a].place.dtype) !=
+                kiln_dtype_bytes(loop->accesses[store].place.dtype) ||
             section_of(loop, a, true) > section_of(loop, store, false))
             return false;
     }
@@ -137,7 +140,8 @@ struct placed {
 };
 
 /* The smallest gap that holds the buffer among those it meets in time. */
-static int64_t best_gap(const struct planner *p, const struct placed *placed, const struct buffer *buffer)
+static int64_t best_gap(const struct planner *p, const struct placed *placed,
+                        const struct buffer *buffer)
 {
     int64_t end = 0, best = -1, best_size = INT64_MAX;
     for (int i = 0; i < placed->n; i++) {
@@ -172,7 +176,8 @@ static void place_workspace(struct planner *p)
     int64_t end = 0;
     for (int i = 0; i < p->n_buffers; i++) {
         const struct buffer *buffer = &p->buffers[i];
-        if (buffer->region == KILN_REGION_WORKSPACE && buffer->alias < 0 && buffer->first <= buffer->last)
+        if (buffer->region == KILN_REGION_WORKSPACE && buffer->alias < 0 &&
+            buffer->first <= buffer->last)
             order[n++] = (struct sortable){buffer->bytes, buffer->first, i};
     }
     if (reuse)
@@ -200,7 +205,8 @@ static void place_others(struct planner *p)
         if (!buffer->fixed) {
             buffer->offset = bytes[KILN_REGION_IO];
             bytes[KILN_REGION_IO] += aligned(buffer->bytes);
-        } else if (buffer->region != KILN_REGION_STATE && buffer->offset + buffer->bytes > bytes[buffer->region]) {
+        } else if (buffer->region != KILN_REGION_STATE &&
+                   buffer->offset + buffer->bytes > bytes[buffer->region]) {
             bytes[buffer->region] = buffer->offset + buffer->bytes;
         }
     }
@@ -213,7 +219,8 @@ static void measure(struct planner *p)
     int64_t *change = PLAN_SCRATCH(p, int64_t, p->n_steps + 1), live = 0;
     for (int i = 0; i < p->n_buffers; i++) {
         const struct buffer *buffer = &p->buffers[i];
-        if (buffer->region != KILN_REGION_WORKSPACE || buffer->alias >= 0 || buffer->first > buffer->last)
+        if (buffer->region != KILN_REGION_WORKSPACE || buffer->alias >= 0 ||
+            buffer->first > buffer->last)
             continue;
         change[buffer->first] += aligned(buffer->bytes);
         change[buffer->last + 1] -= aligned(buffer->bytes);

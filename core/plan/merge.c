@@ -28,7 +28,8 @@ static bool match_atoms(struct merging *m, struct map *map_a, struct map *map_b)
     for (int side = 0; side < 2; side++) {
         struct flat other = {.n = maps[!side]->n};
         for (int i = 0; i < other.n; i++) /* strides that never join */
-            other.digits[i] = (struct kiln_digit){sides[!side]->extent[maps[!side]->atoms[i]], 1 + 2 * i};
+            other.digits[i] =
+                (struct kiln_digit){sides[!side]->extent[maps[!side]->atoms[i]], 1 + 2 * i};
         if (!cluster_align(sides[side], maps[side], &other, NULL))
             return false;
     }
@@ -97,14 +98,16 @@ static bool match_wants(struct merging *m)
 
 /* A load that sees only part of what the other stores (behind a view) would
  * have to wait for it. */
-static bool loads_stored(const struct merging *m, const struct cluster *from, const struct cluster *by)
+static bool loads_stored(const struct merging *m, const struct cluster *from,
+                         const struct cluster *by)
 {
     for (int i = 0; i < by->n_wants; i++) {
         if (by->wants[i].state != WANT_LOAD)
             continue;
         int source = ir_at(m->f->p, by->wants[i].node)->source;
         for (int k = 0; k < from->n_members; k++)
-            if (from->members[k].stored && from->members[k].node == source && source != by->wants[i].node)
+            if (from->members[k].stored && from->members[k].node == source &&
+                source != by->wants[i].node)
                 return true;
     }
     return false;
@@ -114,12 +117,17 @@ static bool has_room(const struct merging *m)
 {
     int shared = 0;
     for (int i = 0; i < m->b->n_wants; i++)
-        shared += m->want[i] >= 0 && (m->b->wants[i].state == WANT_LOAD || m->b->wants[i].state == WANT_PENDING);
+        shared += m->want[i] >= 0 &&
+                  (m->b->wants[i].state == WANT_LOAD || m->b->wants[i].state == WANT_PENDING);
     const struct cluster *a = m->a, *b = m->b;
-    int accesses = a->n_loads + a->n_pending + a->n_stores + b->n_loads + b->n_pending + b->n_stores - shared;
-    int passes = 1 + (m->linked ? a->height + b->height : a->height > b->height ? a->height : b->height);
+    int accesses =
+        a->n_loads + a->n_pending + a->n_stores + b->n_loads + b->n_pending + b->n_stores - shared;
+    int passes = 1 + (m->linked               ? a->height + b->height
+                      : a->height > b->height ? a->height
+                                              : b->height);
     return accesses <= m->f->max_accesses &&
-           fuse_instruction_bound(a, passes) + fuse_instruction_bound(b, passes) <= m->f->max_instructions;
+           fuse_instruction_bound(a, passes) + fuse_instruction_bound(b, passes) <=
+               m->f->max_instructions;
 }
 
 /* --- the merge --------------------------------------------------------------------- */
@@ -208,7 +216,7 @@ static int by_node(const void *x, const void *y)
 static int find_heights(struct merging *m)
 {
     struct cluster *a = m->a;
-    int (*order)[2] = (int (*)[2])PLAN_SCRATCH(m->f->p, int, 2 * a->n_members), height = 0;
+    int(*order)[2] = (int(*)[2])PLAN_SCRATCH(m->f->p, int, 2 * a->n_members), height = 0;
     for (int i = 0; i < a->n_members; i++) {
         order[i][0] = a->members[i].node;
         order[i][1] = i;
@@ -256,7 +264,8 @@ static void merge(struct merging *m)
 }
 
 /* Merges b into a where the maps say which elements correspond. */
-static bool try_merge(struct fuser *f, struct cluster *a, struct cluster *b, struct map *map_a, struct map *map_b)
+static bool try_merge(struct fuser *f, struct cluster *a, struct cluster *b, struct map *map_a,
+                      struct map *map_b)
 {
     struct merging m = {.f = f, .a = a, .b = b};
     if (!match_atoms(&m, map_a, map_b) || !reductions_agree(&m))
@@ -264,7 +273,8 @@ static bool try_merge(struct fuser *f, struct cluster *a, struct cluster *b, str
     m.want = PLAN_SCRATCH(f->p, int, b->n_wants);
     m.member = PLAN_SCRATCH(f->p, int, b->n_members);
     if (!match_wants(&m) || !has_room(&m) || loads_stored(&m, a, b) || loads_stored(&m, b, a) ||
-        (m.linked && a->height + b->height > FUSE_MAX_HEIGHT) || fuse_leads_around(f, a, b) || fuse_leads_around(f, b, a))
+        (m.linked && a->height + b->height > FUSE_MAX_HEIGHT) || fuse_leads_around(f, a, b) ||
+        fuse_leads_around(f, b, a))
         return false;
     merge(&m);
     return true;

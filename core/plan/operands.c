@@ -8,14 +8,16 @@ struct list {
     struct step_operand *operands;
 };
 
-static struct step_operand *add(struct list *list, const char *name, const struct kiln_place *place, bool write)
+static struct step_operand *add(struct list *list, const char *name, const struct kiln_place *place,
+                                bool write)
 {
     struct step_operand *operand = &list->operands[list->n++];
     *operand = (struct step_operand){.name = name, .place = *place, .read = !write, .write = write};
     return operand;
 }
 
-static void add_dense(struct list *list, const char *name, const struct kiln_place *place, bool write, int64_t count)
+static void add_dense(struct list *list, const char *name, const struct kiln_place *place,
+                      bool write, int64_t count)
 {
     struct step_operand *operand = add(list, name, place, write);
     operand->n = 1;
@@ -23,8 +25,9 @@ static void add_dense(struct list *list, const char *name, const struct kiln_pla
     operand->stride[0] = 1;
 }
 
-static void add_matrix(struct list *list, const char *name, const struct kiln_place *place, bool write, int64_t batch,
-                       int64_t rows, int64_t columns, const int64_t *stride)
+static void add_matrix(struct list *list, const char *name, const struct kiln_place *place,
+                       bool write, int64_t batch, int64_t rows, int64_t columns,
+                       const int64_t *stride)
 {
     struct step_operand *operand = add(list, name, place, write);
     operand->n = 3;
@@ -36,7 +39,8 @@ static void add_loop(struct list *list, const struct kiln_loop *loop)
 {
     for (int i = 0; i < loop->n_accesses; i++) {
         const struct kiln_access *access = &loop->accesses[i];
-        struct step_operand *operand = add(list, access->store ? "store" : "load", &access->place, access->store);
+        struct step_operand *operand =
+            add(list, access->store ? "store" : "load", &access->place, access->store);
         operand->n = loop->n_dims;
         memcpy(operand->extent, loop->extent, sizeof operand->extent);
         memcpy(operand->stride, access->stride, sizeof operand->stride);
@@ -80,7 +84,8 @@ static void add_attention(struct list *list, const struct kiln_step *step)
     add_dense(list, "d_v", &a->d_v, true, a->batch * a->n_k * a->v_width);
 }
 
-static void add_state(struct list *list, const char *name, const struct kiln_place *place, int64_t count)
+static void add_state(struct list *list, const char *name, const struct kiln_place *place,
+                      int64_t count)
 {
     if (place->offset < 0)
         return;
@@ -151,7 +156,8 @@ int step_operands(const struct kiln_step *step, struct step_operand operands[STE
         break;
     case KILN_STEP_RNG:
         add_dense(&list, "key", &step->as.rng.key, false, 4);
-        add_dense(&list, "out", &step->as.rng.out, true, step->as.rng.samples * step->as.rng.per_sample);
+        add_dense(&list, "out", &step->as.rng.out, true,
+                  step->as.rng.samples * step->as.rng.per_sample);
         break;
     case KILN_STEP_ATTENTION:
     case KILN_STEP_ATTENTION_GRAD:

@@ -13,7 +13,7 @@ struct step_operand {
     const char *name; /* "x", "weight", "load" */
     struct kiln_place place;
     bool read, write;
-    int n; /* dimensions */
+    int n;                                                          /* dimensions */
     int64_t extent[KILN_LOOP_MAX_DIMS], stride[KILN_LOOP_MAX_DIMS]; /* elements */
 };
 

@@ -9,10 +9,10 @@ struct link {
 
 struct order {
     struct planner *p;
-    int n_units;       /* clusters first, then nodes */
-    int *unit_of;      /* of each IR node with a step of its own or stored by a cluster */
-    int *node_of;      /* of each unit; -1 for clusters */
-    int *n_waits;      /* unfinished units before each */
+    int n_units;  /* clusters first, then nodes */
+    int *unit_of; /* of each IR node with a step of its own or stored by a cluster */
+    int *node_of; /* of each unit; -1 for clusters */
+    int *n_waits; /* unfinished units before each */
     struct link **after;
     int *writer;       /* unit that writes each state, -1 */
     int *heap, n_heap; /* ready units, the smallest key first */
@@ -48,8 +48,8 @@ static void add_read(struct order *o, int source, int unit)
 
 static bool has_step(const struct ir_node *node)
 {
-    return !ir_is_pointwise(node) && !ir_is_reduce(node) && !ir_is_view(node) && !ir_is_source(node) &&
-           node->op != IR_JOIN && node->op != KILN_OP_OUTPUT;
+    return !ir_is_pointwise(node) && !ir_is_reduce(node) && !ir_is_view(node) &&
+           !ir_is_source(node) && node->op != IR_JOIN && node->op != KILN_OP_OUTPUT;
 }
 
 static void find_units(struct order *o)

@@ -63,16 +63,24 @@ int ir_append(struct planner *p, const struct ir_node *node, int n_operands, con
     return p->ir.n++;
 }
 
-struct ir_node ir_make(int op, enum kiln_dtype dtype, struct kiln_shape shape, const struct ir_node *like)
+struct ir_node ir_make(int op, enum kiln_dtype dtype, struct kiln_shape shape,
+                       const struct ir_node *like)
 {
-    return (struct ir_node){.op = op, .dtype = dtype, .shape = shape, .label = like->label,
-                            .origin = like->origin, .state = -1, .group = -1, .source = -1,
+    return (struct ir_node){.op = op,
+                            .dtype = dtype,
+                            .shape = shape,
+                            .label = like->label,
+                            .origin = like->origin,
+                            .state = -1,
+                            .group = -1,
+                            .source = -1,
                             .home_node = -1};
 }
 
 bool ir_is_pointwise(const struct ir_node *node)
 {
-    return node->op == IR_COPY || (node->op < KILN_OP_COUNT && kiln_op_is_pointwise((enum kiln_op)node->op));
+    return node->op == IR_COPY ||
+           (node->op < KILN_OP_COUNT && kiln_op_is_pointwise((enum kiln_op)node->op));
 }
 
 bool ir_is_reduce(const struct ir_node *node)
@@ -82,8 +90,8 @@ bool ir_is_reduce(const struct ir_node *node)
 
 bool ir_is_view(const struct ir_node *node)
 {
-    return node->op == KILN_OP_RESHAPE || node->op == KILN_OP_EXPAND || node->op == KILN_OP_PERMUTE ||
-           node->op == KILN_OP_SLICE;
+    return node->op == KILN_OP_RESHAPE || node->op == KILN_OP_EXPAND ||
+           node->op == KILN_OP_PERMUTE || node->op == KILN_OP_SLICE;
 }
 
 bool ir_is_source(const struct ir_node *node)

@@ -1,15 +1,16 @@
 /*
  * The planner's own data, shared by the files of core/plan.
  *
- * The passes, in order, each in the file of its name:
- *   import    graph -> IR: dead code, expansion of composed ops
- *   simplify  on each node as it is added: constants, identities, CSE
- *   layouts   which nodes are stored blocked; algorithms of convolutions
- *   legalise  IR -> IR: copies where a step cannot take an operand as it lies
- *   fuse      nodes -> clusters (one loop each)
- *   order     clusters and big nodes -> a sequence of units
- *   lower     units -> steps (lower_loop, lower_big, lower_spatial)
- *   memory    lifetimes, in-place, offsets
+ * The passes, in order:
+ *   import      graph -> IR: live nodes; composed ops expanded (expand, joins,
+ *               regroup); each node simplified as it is added (simplify)
+ *   layouts     which nodes are stored blocked; algorithms of convolutions
+ *   legalise    IR -> IR: copies where a step cannot take an operand as it lies
+ *   fuse        nodes -> clusters, one loop each (join, merge, reach, atoms)
+ *   order       clusters and big nodes -> a sequence of units
+ *   lower       units -> steps (lower, lower_loop, lower_spatial)
+ *   memory      lifetimes, in-place, offsets
+ *   finish      the plan's lists
  *
  * Nothing here outlives kiln_plan_create but what lies in the plan's arena.
  * Failures jump to kiln_plan_create (plan_fail), so no pass checks for memory.
@@ -54,23 +55,23 @@ struct ir_node {
     int n_operands;
     int *operands;
     union kiln_params params;
-    const void *data;       /* CONST by data */
-    const char *label;      /* never NULL */
+    const void *data;  /* CONST by data */
+    const char *label; /* never NULL */
     kiln_node origin;
-    int state;              /* STATE: index into the states */
-    int group;              /* UPDATE: index of the group */
-    bool barrier;           /* COPY: always stored, never computed where it is used */
-    struct ir_part *parts;  /* JOIN: one per operand */
-    struct ir_conv conv;    /* CONV*: set by layouts */
+    int state;             /* STATE: index into the states */
+    int group;             /* UPDATE: index of the group */
+    bool barrier;          /* COPY: always stored, never computed where it is used */
+    struct ir_part *parts; /* JOIN: one per operand */
+    struct ir_conv conv;   /* CONV*: set by layouts */
 
     /* set by legalise */
-    int source;             /* the node whose memory it lies in; itself unless a view */
-    struct flat layout;     /* from the place of the source */
+    int source;         /* the node whose memory it lies in; itself unless a view */
+    struct flat layout; /* from the place of the source */
     enum ir_home home;
-    int home_node;          /* HOME_JOIN: the JOIN; HOME_STATE: the state's index */
-    int64_t home_offset;    /* elements from the JOIN's or state's place */
-    bool reorder;           /* COPY for the sake of layout alone */
-    bool is_output;         /* read after the execution */
+    int home_node;       /* HOME_JOIN: the JOIN; HOME_STATE: the state's index */
+    int64_t home_offset; /* elements from the JOIN's or state's place */
+    bool reorder;        /* COPY for the sake of layout alone */
+    bool is_output;      /* read after the execution */
 };
 
 struct ir {
@@ -123,7 +124,7 @@ struct planner {
     int *table; /* CSE: open addressing over ir, -1 = free */
     int table_size, table_used;
     int n_outputs;
-    int *outputs; /* IR node of each graph output */
+    int *outputs;                     /* IR node of each graph output */
     const struct flat **class_layout; /* of each imported node, NULL = dense */
 
     int n_clusters, cluster_capacity;
@@ -145,7 +146,8 @@ struct planner {
 /* --- planner.c --------------------------------------------------------------- */
 
 /* Leaves the planner with a message. */
-_Noreturn void plan_fail(struct planner *, enum kiln_status, const char *format, ...) KILN_PRINTF(3, 4);
+_Noreturn void plan_fail(struct planner *, enum kiln_status, const char *format, ...)
+    KILN_PRINTF(3, 4);
 /* Zeroed memory that lives as long as the planner, or as the plan. */
 void *plan_scratch(struct planner *, size_t count, size_t size);
 void *plan_keep(struct planner *, size_t count, size_t size);
@@ -153,7 +155,7 @@ void *plan_keep(struct planner *, size_t count, size_t size);
 void plan_grow(struct planner *, void *items, int *capacity, int n, size_t size);
 
 #define PLAN_SCRATCH(p, type, count) ((type *)plan_scratch((p), (size_t)(count), sizeof(type)))
-#define PLAN_KEEP(p, type, count) ((type *)plan_keep((p), (size_t)(count), sizeof(type)))
+#define PLAN_KEEP(p, type, count)    ((type *)plan_keep((p), (size_t)(count), sizeof(type)))
 
 static inline struct ir_node *ir_at(const struct planner *p, int node)
 {
@@ -165,7 +167,7 @@ int ir_append(struct planner *, const struct ir_node *, int n_operands, const in
 struct ir_node ir_make(int op, enum kiln_dtype, struct kiln_shape, const struct ir_node *like);
 bool ir_is_pointwise(const struct ir_node *); /* COPY too */
 bool ir_is_reduce(const struct ir_node *);
-bool ir_is_view(const struct ir_node *); /* RESHAPE, EXPAND, PERMUTE, SLICE */
+bool ir_is_view(const struct ir_node *);   /* RESHAPE, EXPAND, PERMUTE, SLICE */
 bool ir_is_source(const struct ir_node *); /* INPUT, STATE, CONST */
 bool ir_is_fill(const struct ir_node *);   /* CONST of one value */
 /* Arithmetic of a pointwise node relative to an addition; copies are free. */
@@ -229,7 +231,8 @@ void plan_choose(struct planner *, struct kiln_step *);
 int plan_buffer(struct planner *, enum kiln_region, int64_t bytes);
 /* Makes *place element offset of a buffer (bytes from its start), used by the
  * last step appended. */
-void plan_place(struct planner *, int buffer, int64_t offset, enum kiln_dtype, struct kiln_place *place);
+void plan_place(struct planner *, int buffer, int64_t offset, enum kiln_dtype,
+                struct kiln_place *place);
 /* The same for a node's value: its source's memory at the view's offset. */
 void plan_operand(struct planner *, int node, struct kiln_place *place);
 /* A dense buffer for a copy of the node. */

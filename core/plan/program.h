@@ -17,16 +17,16 @@ struct program {
     struct planner *p;
     struct cluster *c;
     struct loop_build *build;
-    int *order;                  /* members by node */
-    int *stage;                  /* of each member: passes that come before it */
-    int *store_section;          /* of each stored member */
-    enum { UNUSED, COMPUTED, RELOADED } *used; /* members in the pass that is being written */
-    int *store_access;           /* of each member that was stored */
-    int *reload_access;          /* of each member that was read back, else -1 */
-    bool may_read_back;          /* there are accesses left for that */
-    struct registers *member;    /* of each member */
-    struct registers *want;      /* of each load */
-    int *access;                 /* of each load */
+    int *order;                                 /* members by node */
+    int *stage;                                 /* of each member: passes that come before it */
+    int *store_section;                         /* of each stored member */
+    enum { UNUSED, COMPUTED, RELOADED } * used; /* members in the pass that is being written */
+    int *store_access;                          /* of each member that was stored */
+    int *reload_access;                         /* of each member that was read back, else -1 */
+    bool may_read_back;                         /* there are accesses left for that */
+    struct registers *member;                   /* of each member */
+    struct registers *want;                     /* of each load */
+    int *access;                                /* of each load */
     int n_passes;
 };
 

@@ -12,7 +12,8 @@ struct groups {
     int64_t n, groups, channels, rest;
 };
 
-static bool find_groups(const struct planner *p, const struct kiln_shape *shape, struct groups *groups)
+static bool find_groups(const struct planner *p, const struct kiln_shape *shape,
+                        struct groups *groups)
 {
     int64_t block = p->options->feature_layout == KILN_LAYOUT_NCHW16C  ? 16
                     : p->options->feature_layout == KILN_LAYOUT_NCHW8C ? 8
@@ -22,18 +23,21 @@ static bool find_groups(const struct planner *p, const struct kiln_shape *shape,
     *groups = (struct groups){shape->d[0], shape->d[1], shape->d[2], 1};
     for (int axis = 3; axis < shape->n; axis++)
         groups->rest *= shape->d[axis];
-    return groups->groups > 1 && groups->rest > 1 && groups->groups * groups->channels % block == 0 &&
-           groups->channels % block != 0 && block % groups->channels != 0;
+    return groups->groups > 1 && groups->rest > 1 &&
+           groups->groups * groups->channels % block == 0 && groups->channels % block != 0 &&
+           block % groups->channels != 0;
 }
 
-static int add(struct planner *p, int op, const struct ir_node *like, struct kiln_shape shape, int operand)
+static int add(struct planner *p, int op, const struct ir_node *like, struct kiln_shape shape,
+               int operand)
 {
     struct ir_node node = ir_make(op, ir_at(p, operand)->dtype, shape, like);
     node.params.axes = 1u << 2; /* of reductions */
     return ir_add(p, &node, 1, &operand);
 }
 
-static int regroup_reduce(struct planner *p, const struct ir_node *node, int x, const struct groups *g)
+static int regroup_reduce(struct planner *p, const struct ir_node *node, int x,
+                          const struct groups *g)
 {
     int64_t c = g->groups * g->channels;
     x = add(p, KILN_OP_RESHAPE, node, KILN_SHAPE(g->n, c, g->rest), x);
@@ -43,7 +47,8 @@ static int regroup_reduce(struct planner *p, const struct ir_node *node, int x, 
     return add(p, KILN_OP_RESHAPE, node, node->shape, x);
 }
 
-static int regroup_expand(struct planner *p, const struct ir_node *node, int x, const struct groups *g)
+static int regroup_expand(struct planner *p, const struct ir_node *node, int x,
+                          const struct groups *g)
 {
     int64_t c = g->groups * g->channels;
     x = add(p, KILN_OP_RESHAPE, node, KILN_SHAPE(g->n, g->groups, 1), x);
@@ -67,8 +72,9 @@ int plan_regroup(struct planner *p, const struct ir_node *node, int operand)
         return node->params.axes == inner && find_groups(p, &x->shape, &groups)
                    ? regroup_reduce(p, node, operand, &groups)
                    : -1;
-    if (node->op != KILN_OP_EXPAND || x->shape.n != node->shape.n || !find_groups(p, &node->shape, &groups) ||
-        x->shape.d[0] != groups.n || x->shape.d[1] != groups.groups || x->count != groups.n * groups.groups)
+    if (node->op != KILN_OP_EXPAND || x->shape.n != node->shape.n ||
+        !find_groups(p, &node->shape, &groups) || x->shape.d[0] != groups.n ||
+        x->shape.d[1] != groups.groups || x->count != groups.n * groups.groups)
         return -1;
     return regroup_expand(p, node, operand, &groups);
 }

@@ -71,7 +71,8 @@ static float fold_binary(int op, float a, float b)
 }
 
 /* The value of a pointwise f32 node whose operands are all fills. */
-static bool fold(struct planner *p, const struct ir_node *node, int n, const int *operands, double *value)
+static bool fold(struct planner *p, const struct ir_node *node, int n, const int *operands,
+                 double *value)
 {
     float x[3] = {0};
     if (n < 1 || n > 3 || node->dtype != KILN_F32 || node->op == IR_COPY || !ir_is_pointwise(node))
@@ -84,13 +85,17 @@ static bool fold(struct planner *p, const struct ir_node *node, int n, const int
     if (node->op == KILN_OP_CAST || node->op == KILN_OP_STOP_GRADIENT)
         *value = x[0];
     else
-        *value = n == 1 ? fold_unary(node->op, x[0]) : n == 2 ? fold_binary(node->op, x[0], x[1]) : x[0] != 0 ? x[1] : x[2];
+        *value = n == 1      ? fold_unary(node->op, x[0])
+                 : n == 2    ? fold_binary(node->op, x[0], x[1])
+                 : x[0] != 0 ? x[1]
+                             : x[2];
     return true;
 }
 
 static bool is_fill_of(struct planner *p, int node, double value)
 {
-    return ir_is_fill(ir_at(p, node)) && (float)ir_at(p, node)->params.constant.value == (float)value;
+    return ir_is_fill(ir_at(p, node)) &&
+           (float)ir_at(p, node)->params.constant.value == (float)value;
 }
 
 /* The operand that a movement returns unchanged, -1 = none. */
@@ -102,7 +107,8 @@ static int movement_identity(struct planner *p, const struct ir_node *node, int 
         if (node->op == KILN_OP_PERMUTE)
             same = node->params.permutation[i] == i;
         if (node->op == KILN_OP_SLICE)
-            same = node->params.slice.start[i] == 0 && (node->params.slice.step[i] == 1 || node->shape.d[i] == 1);
+            same = node->params.slice.start[i] == 0 &&
+                   (node->params.slice.step[i] == 1 || node->shape.d[i] == 1);
     }
     return same ? operand : -1;
 }
@@ -170,18 +176,22 @@ static bool params_equal(const struct ir_node *a, const struct ir_node *b)
     size_t axes = (size_t)a->shape.n * sizeof(int64_t);
     switch (a->op) {
     case KILN_OP_CONST:
-        return a->data == b->data && (a->data || !memcmp(&x->constant, &y->constant, sizeof x->constant));
+        return a->data == b->data &&
+               (a->data || !memcmp(&x->constant, &y->constant, sizeof x->constant));
     case KILN_OP_RNG:
-        return x->rng.kind == y->rng.kind && x->rng.stream == y->rng.stream && x->rng.bound == y->rng.bound;
+        return x->rng.kind == y->rng.kind && x->rng.stream == y->rng.stream &&
+               x->rng.bound == y->rng.bound;
     case KILN_OP_REDUCE_SUM:
     case KILN_OP_REDUCE_MAX:
         return x->axes == y->axes;
     case KILN_OP_PERMUTE:
         return !memcmp(x->permutation, y->permutation, (size_t)a->shape.n * sizeof(int));
     case KILN_OP_SLICE:
-        return !memcmp(x->slice.start, y->slice.start, axes) && !memcmp(x->slice.step, y->slice.step, axes);
+        return !memcmp(x->slice.start, y->slice.start, axes) &&
+               !memcmp(x->slice.step, y->slice.step, axes);
     case KILN_OP_MATMUL:
-        return x->matmul.transpose_a == y->matmul.transpose_a && x->matmul.transpose_b == y->matmul.transpose_b;
+        return x->matmul.transpose_a == y->matmul.transpose_a &&
+               x->matmul.transpose_b == y->matmul.transpose_b;
     case KILN_OP_CONV:
     case KILN_OP_CONV_INPUT_GRAD:
     case KILN_OP_CONV_WEIGHT_GRAD:
@@ -208,7 +218,8 @@ static bool same_value(const struct ir_node *a, const struct ir_node *b, int n, 
 {
     return a->op == b->op && a->dtype == b->dtype && a->n_operands == n && a->state == b->state &&
            a->barrier == b->barrier && kiln_shape_equal(&a->shape, &b->shape) &&
-           (n == 0 || !memcmp(a->operands, operands, (size_t)n * sizeof *operands)) && params_equal(a, b);
+           (n == 0 || !memcmp(a->operands, operands, (size_t)n * sizeof *operands)) &&
+           params_equal(a, b);
 }
 
 static uint32_t hash_node(const struct ir_node *node, int n, const int *operands)
@@ -239,7 +250,8 @@ static void grow_table(struct planner *p)
         if (old[i] < 0)
             continue;
         const struct ir_node *node = ir_at(p, old[i]);
-        uint32_t at = hash_node(node, node->n_operands, node->operands) & (uint32_t)(p->table_size - 1);
+        uint32_t at =
+            hash_node(node, node->n_operands, node->operands) & (uint32_t)(p->table_size - 1);
         while (p->table[at] >= 0)
             at = (at + 1) & (uint32_t)(p->table_size - 1);
         p->table[at] = old[i];

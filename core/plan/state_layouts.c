@@ -10,12 +10,14 @@ enum { FROM_FORWARD = 1, FROM_GRADIENT = 2 };
 
 static struct kiln_step sizes_of(const kiln_graph *graph, const struct kiln_node_info *info)
 {
-    struct kiln_shape a = kiln_shape(graph, info->operands[0]), b = kiln_shape(graph, info->operands[1]);
+    struct kiln_shape a = kiln_shape(graph, info->operands[0]),
+                      b = kiln_shape(graph, info->operands[1]);
     return plan_conv_sizes(info->op, &info->params->conv, &a, &b, &info->shape);
 }
 
 /* The weight layout of the backend's first candidate; false if it has none. */
-static bool first_choice(const struct kiln_plan_options *options, struct kiln_step *step, enum kiln_layout *layout)
+static bool first_choice(const struct kiln_plan_options *options, struct kiln_step *step,
+                         enum kiln_layout *layout)
 {
     struct kiln_candidate candidates[KILN_MAX_CANDIDATES] = {{0}};
     struct kiln_step_conv *conv = &step->as.conv;
@@ -39,8 +41,9 @@ static bool belongs(const struct kiln_node_info *gradient, const struct kiln_nod
            !memcmp(&gradient->params->conv, &use->params->conv, sizeof use->params->conv);
 }
 
-static void suggest(const kiln_graph *graph, const struct kiln_plan_options *options, kiln_states *states,
-                    const struct kiln_node_info *use, const kiln_node *gradients, int n_gradients)
+static void suggest(const kiln_graph *graph, const struct kiln_plan_options *options,
+                    kiln_states *states, const struct kiln_node_info *use,
+                    const kiln_node *gradients, int n_gradients)
 {
     struct kiln_node_info weight, gradient;
     kiln_graph_node(graph, use->operands[1], &weight);
@@ -62,7 +65,8 @@ static void suggest(const kiln_graph *graph, const struct kiln_plan_options *opt
         states_suggest_layout(states, state, layout, FROM_FORWARD);
 }
 
-enum kiln_status kiln_plan_state_layouts(const kiln_graph *graph, const struct kiln_plan_options *options,
+enum kiln_status kiln_plan_state_layouts(const kiln_graph *graph,
+                                         const struct kiln_plan_options *options,
                                          kiln_states *states, struct kiln_error *error)
 {
     enum kiln_status status = kiln_graph_error(graph, error);

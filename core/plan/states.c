@@ -91,7 +91,8 @@ int kiln_states_find(const kiln_states *states, const char *name)
     return -1;
 }
 
-static enum kiln_status add_state(kiln_states *states, const struct kiln_state *state, struct kiln_error *error)
+static enum kiln_status add_state(kiln_states *states, const struct kiln_state *state,
+                                  struct kiln_error *error)
 {
     int known = kiln_states_find(states, state->name);
     if (known >= 0) {
@@ -100,15 +101,18 @@ static enum kiln_status add_state(kiln_states *states, const struct kiln_state *
             old->trainable == state->trainable)
             return KILN_OK;
         char a[96], b[96];
-        return kiln_fail(error, KILN_INPUT, "state %s is %s%s %s here and %s%s %s elsewhere", state->name,
-                         state->trainable ? "" : "untrained ", kiln_dtype_name(state->dtype),
-                         kiln_shape_text(&state->shape, a, sizeof a), old->trainable ? "" : "untrained ",
-                         kiln_dtype_name(old->dtype), kiln_shape_text(&old->shape, b, sizeof b));
+        return kiln_fail(error, KILN_INPUT, "state %s is %s%s %s here and %s%s %s elsewhere",
+                         state->name, state->trainable ? "" : "untrained ",
+                         kiln_dtype_name(state->dtype), kiln_shape_text(&state->shape, a, sizeof a),
+                         old->trainable ? "" : "untrained ", kiln_dtype_name(old->dtype),
+                         kiln_shape_text(&old->shape, b, sizeof b));
     }
     struct kiln_state_slot slot = {.state = *state, .group = -1, .offset = -1};
     slot.state.name = kiln_arena_strdup(states->arena, state->name);
-    if (!slot.state.name || !kiln_array_grow(&states->slots, &states->capacity, states->n, sizeof slot) ||
-        !kiln_array_grow(&states->strength, &states->strength_capacity, states->n, 1) || !rehash(states))
+    if (!slot.state.name ||
+        !kiln_array_grow(&states->slots, &states->capacity, states->n, sizeof slot) ||
+        !kiln_array_grow(&states->strength, &states->strength_capacity, states->n, 1) ||
+        !rehash(states))
         return kiln_fail(error, KILN_MACHINE, "out of memory for state %s", state->name);
     states->strength[states->n] = 0;
     states->slots[states->n++] = slot;
@@ -119,7 +123,8 @@ static enum kiln_status add_state(kiln_states *states, const struct kiln_state *
     return KILN_OK;
 }
 
-enum kiln_status kiln_states_collect(kiln_states *states, const kiln_graph *graph, struct kiln_error *error)
+enum kiln_status kiln_states_collect(kiln_states *states, const kiln_graph *graph,
+                                     struct kiln_error *error)
 {
     if (states->frozen)
         return kiln_fail(error, KILN_INPUT, "states are collected after they were frozen");
@@ -137,7 +142,8 @@ enum kiln_status kiln_states_collect(kiln_states *states, const kiln_graph *grap
 int kiln_states_group(kiln_states *states, const char *prefix, struct kiln_update update)
 {
     if (states->frozen || strlen(prefix) >= sizeof states->groups->prefix ||
-        !kiln_array_grow(&states->groups, &states->group_capacity, states->n_groups, sizeof *states->groups))
+        !kiln_array_grow(&states->groups, &states->group_capacity, states->n_groups,
+                         sizeof *states->groups))
         return -1;
     struct kiln_state_group group = {.update = update};
     strcpy(group.prefix, prefix);
@@ -147,7 +153,8 @@ int kiln_states_group(kiln_states *states, const char *prefix, struct kiln_updat
 
 void states_suggest_layout(kiln_states *states, int state, enum kiln_layout layout, int strength)
 {
-    if (states->frozen || state < 0 || (size_t)state >= states->n || states->strength[state] >= strength ||
+    if (states->frozen || state < 0 || (size_t)state >= states->n ||
+        states->strength[state] >= strength ||
         !kiln_layout_fits(layout, &states->slots[state].state.shape))
         return;
     states->slots[state].layout = layout;
@@ -186,12 +193,14 @@ static void place_groups(kiln_states *states)
     for (size_t i = 0; i < states->n; i++) {
         struct kiln_state_slot *slot = &states->slots[i];
         for (size_t g = 0; g < states->n_groups && slot->group < 0 && slot->state.trainable; g++)
-            if (!strncmp(slot->state.name, states->groups[g].prefix, strlen(states->groups[g].prefix)))
+            if (!strncmp(slot->state.name, states->groups[g].prefix,
+                         strlen(states->groups[g].prefix)))
                 slot->group = (int)g;
         if (slot->group < 0)
             continue;
         struct kiln_state_group *group = &states->groups[slot->group];
-        int64_t bytes = kiln_shape_count(&slot->state.shape) * (int64_t)kiln_dtype_bytes(slot->state.dtype);
+        int64_t bytes =
+            kiln_shape_count(&slot->state.shape) * (int64_t)kiln_dtype_bytes(slot->state.dtype);
         slot->offset = group->bytes;
         group->bytes = aligned(group->bytes + bytes, KILN_PLACE_ALIGNMENT);
     }
@@ -216,7 +225,8 @@ enum kiln_status kiln_states_freeze(kiln_states *states, struct kiln_error *erro
         const struct kiln_state *state = &states->slots[i].state;
         int64_t count = kiln_shape_count(&state->shape);
         if (count < 0 || (total += count) > (int64_t)1 << 47)
-            return kiln_fail(error, KILN_INPUT, "state %s: the states have too many elements", state->name);
+            return kiln_fail(error, KILN_INPUT, "state %s: the states have too many elements",
+                             state->name);
     }
     place_groups(states);
     for (size_t i = 0; i < states->n; i++) {
@@ -224,7 +234,8 @@ enum kiln_status kiln_states_freeze(kiln_states *states, struct kiln_error *erro
         if (slot->group >= 0)
             continue;
         slot->offset = states->bytes;
-        states->bytes += aligned(kiln_shape_count(&slot->state.shape) * (int64_t)kiln_dtype_bytes(slot->state.dtype),
+        states->bytes += aligned(kiln_shape_count(&slot->state.shape) *
+                                     (int64_t)kiln_dtype_bytes(slot->state.dtype),
                                  KILN_PLACE_ALIGNMENT);
     }
     states->frozen = true;

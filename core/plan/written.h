@@ -20,7 +20,7 @@ struct written {
     struct written_segment {
         int64_t start, end;
         int step;
-    } *segments; /* sorted, disjoint */
+    } * segments; /* sorted, disjoint */
     size_t n, capacity;
 };
 

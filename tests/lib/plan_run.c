@@ -40,16 +40,19 @@ static void fill(double *values, int64_t n, enum kiln_dtype dtype, const char *n
     for (const char *c = name; *c; c++)
         seed = (seed ^ (unsigned char)*c) * 1099511628211u;
     bool hyper = !strcmp(name, "hyper");
-    static const double hypers[KILN_HYPER_WORDS] = {0.01, 0.9, 0.99, 1e-4, 0.02, 0.3, 0.2, 0.7, 0.9, 1.5, 2};
+    static const double hypers[KILN_HYPER_WORDS] = {0.01, 0.9, 0.99, 1e-4, 0.02, 0.3,
+                                                    0.2,  0.7, 0.9,  1.5,  2};
     for (int64_t i = 0; i < n; i++) {
         double u = random_unit(&seed);
-        values[i] = dtype == KILN_F32 ? (float)(u * 2 - 1) : floor(u * (dtype == KILN_U8 ? 256 : 5));
+        values[i] =
+            dtype == KILN_F32 ? (float)(u * 2 - 1) : floor(u * (dtype == KILN_U8 ? 256 : 5));
         if (hyper && i < KILN_HYPER_WORDS)
             values[i] = (float)hypers[i];
     }
 }
 
-int plan_run_candidates(void *user, const struct kiln_step *step, struct kiln_candidate candidates[KILN_MAX_CANDIDATES])
+int plan_run_candidates(void *user, const struct kiln_step *step,
+                        struct kiln_candidate candidates[KILN_MAX_CANDIDATES])
 {
     const bool *blocked = user;
     const struct kiln_step_conv *c = &step->as.conv;
@@ -63,7 +66,8 @@ int plan_run_candidates(void *user, const struct kiln_step *step, struct kiln_ca
     /* like oneDNN: the two gradients and the forward pass do not all agree */
     enum kiln_layout wish = KILN_LAYOUT_DENSE;
     if (c->x_layout == KILN_LAYOUT_NCHW8C && c->y_layout == KILN_LAYOUT_NCHW8C)
-        wish = step->kind == KILN_STEP_CONV_INPUT_GRAD ? KILN_LAYOUT_OIHW8O8I : KILN_LAYOUT_OIHW8I8O;
+        wish =
+            step->kind == KILN_STEP_CONV_INPUT_GRAD ? KILN_LAYOUT_OIHW8O8I : KILN_LAYOUT_OIHW8I8O;
     if (c->x_layout == KILN_LAYOUT_NHWC && c->y_layout == KILN_LAYOUT_NHWC)
         wish = KILN_LAYOUT_HWIO;
     struct kiln_shape weight = KILN_SHAPE(c->o, c->c / c->conv.groups, c->kh, c->kw);
@@ -86,13 +90,14 @@ static const char *make_memory(struct run *run)
         if (!run->memory.region[r])
             return "out of memory";
         /* the workspace starts as NaN, so that nothing relies on it */
-        memset(run->memory.region[r], r == KILN_REGION_STATE ? 0 : 0xff, (size_t)run->memory.bytes[r]);
+        memset(run->memory.region[r], r == KILN_REGION_STATE ? 0 : 0xff,
+               (size_t)run->memory.bytes[r]);
     }
     return NULL;
 }
 
-static void write_dense(struct run *run, const struct kiln_place *place, const struct kiln_view *view,
-                        const double *values, int64_t n)
+static void write_dense(struct run *run, const struct kiln_place *place,
+                        const struct kiln_view *view, const double *values, int64_t n)
 {
     for (int64_t i = 0; i < n; i++)
         steps_store(&run->memory, place, kiln_view_at(view, i), values[i]);
@@ -110,12 +115,13 @@ static const char *set_inputs(struct run *run)
         kiln_oracle_set(run->oracle, info.name, values, n, NULL);
         for (int i = 0; i < run->plan->n_inputs; i++)
             if (!strcmp(run->plan->inputs[i].name, info.name))
-                write_dense(run, &run->plan->inputs[i].place, &run->plan->inputs[i].view, values, n);
+                write_dense(run, &run->plan->inputs[i].place, &run->plan->inputs[i].view, values,
+                            n);
         free(values);
     }
     for (int i = 0; i < run->plan->n_constants; i++)
-        memcpy(run->memory.region[KILN_REGION_IO] + run->plan->constants[i].offset, run->plan->constants[i].data,
-               (size_t)run->plan->constants[i].bytes);
+        memcpy(run->memory.region[KILN_REGION_IO] + run->plan->constants[i].offset,
+               run->plan->constants[i].data, (size_t)run->plan->constants[i].bytes);
     return run->memory.error;
 }
 
@@ -137,7 +143,8 @@ static void set_states(struct run *run)
             struct kiln_place place = state_place(run, s, part);
             if (place.offset < 0)
                 continue;
-            fill(values, n, slot->state.dtype, slot->state.name, run->options->seed + (uint64_t)part * 77);
+            fill(values, n, slot->state.dtype, slot->state.name,
+                 run->options->seed + (uint64_t)part * 77);
             for (int64_t i = 0; i < n && part == KILN_STATE_MOMENT2; i++)
                 values[i] = fabs(values[i]);
             write_dense(run, &place, &view, values, n);
@@ -155,7 +162,8 @@ static void set_states(struct run *run)
 /* bound: what f32 arithmetic may err per element by the oracle's analysis, or
  * NULL. */
 static const char *compare(struct run *run, const char *name, const struct kiln_place *place,
-                           const struct kiln_view *view, const double *expected, const double *bound, int64_t n)
+                           const struct kiln_view *view, const double *expected,
+                           const double *bound, int64_t n)
 {
     double largest = 0, tolerance = run->options->tolerance > 0 ? run->options->tolerance : 1e-5;
     for (int64_t i = 0; i < n; i++)
@@ -166,7 +174,8 @@ static const char *compare(struct run *run, const char *name, const struct kiln_
             continue;
         if (isnan(expected[i]) && isnan(got))
             continue;
-        snprintf(message, sizeof message, "%s element %lld: %.9g instead of %.9g", name, (long long)i, got, expected[i]);
+        snprintf(message, sizeof message, "%s element %lld: %.9g instead of %.9g", name,
+                 (long long)i, got, expected[i]);
         return message;
     }
     return run->memory.error;
@@ -178,9 +187,9 @@ static const char *compare_all(struct run *run)
         const struct kiln_plan_binding *output = &run->plan->outputs[i];
         kiln_node node;
         kiln_graph_output_at(run->graph, i, &node);
-        const char *why = compare(run, output->name, &output->place, &output->view,
-                                  kiln_oracle_value(run->oracle, node), kiln_oracle_bound(run->oracle, node),
-                                  kiln_shape_count(&output->shape));
+        const char *why = compare(
+            run, output->name, &output->place, &output->view, kiln_oracle_value(run->oracle, node),
+            kiln_oracle_bound(run->oracle, node), kiln_shape_count(&output->shape));
         if (why)
             return why;
     }
@@ -206,13 +215,19 @@ static const char *compare_all(struct run *run)
 static const char *make_plan(struct run *run)
 {
     struct plan_run *o = run->options;
-    struct kiln_caps caps = {.loop_accesses = o->loop_accesses ? o->loop_accesses : KILN_LOOP_MAX_ACCESSES,
+    struct kiln_caps caps = {.loop_accesses =
+                                 o->loop_accesses ? o->loop_accesses : KILN_LOOP_MAX_ACCESSES,
                              .loop_instructions = o->loop_instructions ? o->loop_instructions
                                                                        : KILN_LOOP_MAX_INSTRUCTIONS,
                              .parallelism = o->parallelism ? o->parallelism : 1};
-    struct kiln_plan_options options = {.caps = &caps, .states = run->states, .feature_layout = o->feature_layout,
-                                        .fuse = o->fuse, .reuse = o->reuse, .use_ema = o->use_ema,
-                                        .candidates = plan_run_candidates, .user = &o->blocked};
+    struct kiln_plan_options options = {.caps = &caps,
+                                        .states = run->states,
+                                        .feature_layout = o->feature_layout,
+                                        .fuse = o->fuse,
+                                        .reuse = o->reuse,
+                                        .use_ema = o->use_ema,
+                                        .candidates = plan_run_candidates,
+                                        .user = &o->blocked};
     if (o->update)
         kiln_states_group(run->states, "", o->kind);
     if (kiln_states_collect(run->states, run->graph, &run->error) ||

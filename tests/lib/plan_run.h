@@ -11,14 +11,14 @@
 struct plan_run {
     bool fuse, reuse, use_ema;
     enum kiln_layout feature_layout;
-    int parallelism;                 /* 0: 1 */
+    int parallelism;                      /* 0: 1 */
     int loop_accesses, loop_instructions; /* 0: the maxima */
-    bool blocked;                    /* convolutions accept blocked layouts */
-    bool update;                     /* all trainable states form one group: */
+    bool blocked;                         /* convolutions accept blocked layouts */
+    bool update;                          /* all trainable states form one group: */
     struct kiln_update kind;
-    uint64_t seed;                   /* of inputs and states */
-    double tolerance;                /* of states, relative to their largest value; 0: 1e-5 */
-    struct kiln_plan *plan;          /* out, if not NULL before: kept for the caller */
+    uint64_t seed;          /* of inputs and states */
+    double tolerance;       /* of states, relative to their largest value; 0: 1e-5 */
+    struct kiln_plan *plan; /* out, if not NULL before: kept for the caller */
     bool keep_plan;
 };
 
@@ -27,6 +27,7 @@ const char *plan_run(const kiln_graph *, struct plan_run *);
 
 /* Options as the run uses them, for tests that plan by themselves. The
  * candidates accept every layout of the feature maps; with blocked weights too. */
-int plan_run_candidates(void *user, const struct kiln_step *, struct kiln_candidate[KILN_MAX_CANDIDATES]);
+int plan_run_candidates(void *user, const struct kiln_step *,
+                        struct kiln_candidate[KILN_MAX_CANDIDATES]);
 
 #endif

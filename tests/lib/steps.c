@@ -8,7 +8,8 @@
 
 #include "core/api/rng.h"
 
-static unsigned char *address(struct steps_memory *memory, const struct kiln_place *place, int64_t element)
+static unsigned char *address(struct steps_memory *memory, const struct kiln_place *place,
+                              int64_t element)
 {
     static unsigned char nowhere[8];
     int64_t size = (int64_t)kiln_dtype_bytes(place->dtype);
@@ -68,7 +69,8 @@ double steps_load(struct steps_memory *memory, const struct kiln_place *place, i
     }
 }
 
-void steps_store(struct steps_memory *memory, const struct kiln_place *place, int64_t element, double value)
+void steps_store(struct steps_memory *memory, const struct kiln_place *place, int64_t element,
+                 double value)
 {
     unsigned char *at = address(memory, place, element);
     float f = (float)value;
@@ -98,9 +100,13 @@ static void run_matmul(const struct kiln_step_matmul *m, struct steps_memory *me
             for (int64_t j = 0; j < m->n; j++) {
                 double sum = 0;
                 for (int64_t p = 0; p < m->k; p++)
-                    sum += steps_load(memory, &m->a, b * m->a_stride[0] + i * m->a_stride[1] + p * m->a_stride[2]) *
-                           steps_load(memory, &m->b, b * m->b_stride[0] + p * m->b_stride[1] + j * m->b_stride[2]);
-                steps_store(memory, &m->c, b * m->c_stride[0] + i * m->c_stride[1] + j * m->c_stride[2], sum);
+                    sum +=
+                        steps_load(memory, &m->a,
+                                   b * m->a_stride[0] + i * m->a_stride[1] + p * m->a_stride[2]) *
+                        steps_load(memory, &m->b,
+                                   b * m->b_stride[0] + p * m->b_stride[1] + j * m->b_stride[2]);
+                steps_store(memory, &m->c,
+                            b * m->c_stride[0] + i * m->c_stride[1] + j * m->c_stride[2], sum);
             }
 }
 
@@ -140,9 +146,12 @@ static void run_resample(const struct kiln_step_resample *r, struct steps_memory
                         for (int32_t q = u->row[j]; q < u->row[j + 1]; q++)
                             sum += (double)v->weight[p] * u->weight[q] *
                                    steps_load(memory, &r->x,
-                                              ((o * v->n_columns + v->column[p]) * u->n_columns + u->column[q]) *
-                                                      r->inner + c);
-                    steps_store(memory, &r->y, ((o * v->n_rows + i) * u->n_rows + j) * r->inner + c, sum);
+                                              ((o * v->n_columns + v->column[p]) * u->n_columns +
+                                               u->column[q]) *
+                                                      r->inner +
+                                                  c);
+                    steps_store(memory, &r->y, ((o * v->n_rows + i) * u->n_rows + j) * r->inner + c,
+                                sum);
                 }
 }
 
@@ -154,9 +163,10 @@ static void run_rng(const struct kiln_step_rng *r, struct steps_memory *memory)
     for (int64_t s = 0; s < r->samples; s++)
         for (int64_t e = 0; e < r->per_sample; e++) {
             uint32_t words[4];
-            uint32_t counter[4] = {(uint32_t)(e / 4), key[KILN_RNG_FIRST_SAMPLE] + (uint32_t)s, key[KILN_RNG_STEP],
-                                   r->rng.stream};
-            kiln_philox(counter, (uint32_t[]){key[KILN_RNG_SEED_LOW], key[KILN_RNG_SEED_HIGH]}, words);
+            uint32_t counter[4] = {(uint32_t)(e / 4), key[KILN_RNG_FIRST_SAMPLE] + (uint32_t)s,
+                                   key[KILN_RNG_STEP], r->rng.stream};
+            kiln_philox(counter, (uint32_t[]){key[KILN_RNG_SEED_LOW], key[KILN_RNG_SEED_HIGH]},
+                        words);
             uint32_t word = words[e % 4];
             double value = kiln_uniform(word);
             if (r->rng.kind == KILN_RNG_INTEGER) {

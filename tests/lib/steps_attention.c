@@ -4,21 +4,24 @@
 
 #include "tests/lib/steps.h"
 
-static double load3(struct steps_memory *memory, const struct kiln_place *place, const int64_t *stride, int64_t b,
-                    int64_t i, int64_t j)
+static double load3(struct steps_memory *memory, const struct kiln_place *place,
+                    const int64_t *stride, int64_t b, int64_t i, int64_t j)
 {
     return steps_load(memory, place, b * stride[0] + i * stride[1] + j * stride[2]);
 }
 
-static double score(const struct kiln_step_attention *s, struct steps_memory *memory, int64_t b, int64_t i, int64_t j)
+static double score(const struct kiln_step_attention *s, struct steps_memory *memory, int64_t b,
+                    int64_t i, int64_t j)
 {
     double sum = 0;
     for (int64_t e = 0; e < s->width; e++)
-        sum += load3(memory, &s->q, s->q_stride, b, i, e) * load3(memory, &s->k, s->k_stride, b, j, e);
+        sum +=
+            load3(memory, &s->q, s->q_stride, b, i, e) * load3(memory, &s->k, s->k_stride, b, j, e);
     return sum * (double)s->scale;
 }
 
-static void forward(const struct kiln_step_attention *s, struct steps_memory *memory, int64_t b, int64_t i)
+static void forward(const struct kiln_step_attention *s, struct steps_memory *memory, int64_t b,
+                    int64_t i)
 {
     double largest = -INFINITY, sum = 0;
     for (int64_t j = 0; j < s->n_k; j++)
@@ -28,19 +31,22 @@ static void forward(const struct kiln_step_attention *s, struct steps_memory *me
     for (int64_t e = 0; e < s->v_width; e++) {
         double out = 0;
         for (int64_t j = 0; j < s->n_k; j++)
-            out += exp(score(s, memory, b, i, j) - largest) / sum * load3(memory, &s->v, s->v_stride, b, j, e);
+            out += exp(score(s, memory, b, i, j) - largest) / sum *
+                   load3(memory, &s->v, s->v_stride, b, j, e);
         steps_store(memory, &s->out, (b * s->n_q + i) * s->v_width + e, out);
     }
     steps_store(memory, &s->log_sum_exp, b * s->n_q + i, largest + log(sum));
 }
 
 /* Sums in double of one batch entry: d_q, d_k, d_v one after the other. */
-static void backward(const struct kiln_step_attention *s, struct steps_memory *memory, int64_t b, double *sums)
+static void backward(const struct kiln_step_attention *s, struct steps_memory *memory, int64_t b,
+                     double *sums)
 {
     double *d_q = sums, *d_k = d_q + s->n_q * s->width, *d_v = d_k + s->n_k * s->width;
     for (int64_t i = 0; i < s->n_q; i++)
         for (int64_t j = 0; j < s->n_k; j++) {
-            double p = exp(score(s, memory, b, i, j) - steps_load(memory, &s->log_sum_exp, b * s->n_q + i));
+            double p = exp(score(s, memory, b, i, j) -
+                           steps_load(memory, &s->log_sum_exp, b * s->n_q + i));
             double d_p = 0;
             for (int64_t e = 0; e < s->v_width; e++) {
                 double d_out = load3(memory, &s->d_out, s->d_out_stride, b, i, e);
@@ -49,8 +55,10 @@ static void backward(const struct kiln_step_attention *s, struct steps_memory *m
                                 steps_load(memory, &s->out, (b * s->n_q + i) * s->v_width + e));
             }
             for (int64_t e = 0; e < s->width; e++) {
-                d_q[i * s->width + e] += (double)s->scale * p * d_p * load3(memory, &s->k, s->k_stride, b, j, e);
-                d_k[j * s->width + e] += (double)s->scale * p * d_p * load3(memory, &s->q, s->q_stride, b, i, e);
+                d_q[i * s->width + e] +=
+                    (double)s->scale * p * d_p * load3(memory, &s->k, s->k_stride, b, j, e);
+                d_k[j * s->width + e] +=
+                    (double)s->scale * p * d_p * load3(memory, &s->q, s->q_stride, b, i, e);
             }
         }
 }
@@ -64,7 +72,8 @@ void steps_run_attention(const struct kiln_step *step, struct steps_memory *memo
                 forward(s, memory, b, i);
         return;
     }
-    int64_t q = s->n_q * s->width, k = s->n_k * s->width, v = s->n_k * s->v_width, count = q + k + v;
+    int64_t q = s->n_q * s->width, k = s->n_k * s->width, v = s->n_k * s->v_width,
+            count = q + k + v;
     double *sums = calloc((size_t)(s->batch * count), sizeof *sums);
     if (!sums) {
         memory->error = "out of memory";
@@ -85,8 +94,8 @@ void steps_run_attention(const struct kiln_step *step, struct steps_memory *memo
 }
 
 /* The new value of a parameter from its old one and its clipped gradient. */
-static double optimised(const struct kiln_step_update *s, struct steps_memory *memory, const double *hyper, int64_t e,
-                        double p, double g)
+static double optimised(const struct kiln_step_update *s, struct steps_memory *memory,
+                        const double *hyper, int64_t e, double p, double g)
 {
     double rate = hyper[KILN_HYPER_LEARNING_RATE], decay = hyper[KILN_HYPER_WEIGHT_DECAY];
     double beta1 = hyper[KILN_HYPER_BETA1], beta2 = hyper[KILN_HYPER_BETA2], m = 0, v = 0;
@@ -120,7 +129,8 @@ void steps_run_update(const struct kiln_step_update *s, struct steps_memory *mem
     if (clip > 0)
         scale *= fmin(1, clip / (norm + 1e-6)); /* torch.nn.utils.clip_grad_norm_ */
     for (int64_t e = 0; e < s->count; e++) {
-        double p = steps_load(memory, &s->parameter, e), g = steps_load(memory, &s->gradient, e) * scale;
+        double p = steps_load(memory, &s->parameter, e),
+               g = steps_load(memory, &s->gradient, e) * scale;
         p = optimised(s, memory, hyper, e, p, g);
         double bound = hyper[KILN_HYPER_CLAMP];
         if (bound > 0)

@@ -107,7 +107,8 @@ static void execute(struct run *run, int number)
         value[number] = in->integer ? trunc(value[in->a]) : value[in->a];
         return;
     default:
-        result = in->b >= 0 ? binary(in->op, value[in->a], value[in->b]) : unary(in->op, value[in->a]);
+        result =
+            in->b >= 0 ? binary(in->op, value[in->a], value[in->b]) : unary(in->op, value[in->a]);
         value[number] = in->integer ? (double)(int32_t)(uint32_t)(int64_t)result : result;
     }
 }
@@ -116,7 +117,8 @@ static void execute_rounded(struct run *run, int number)
 {
     const struct kiln_instruction *in = &run->loop->instructions[number];
     execute(run, number);
-    if (run->memory->round && !in->integer && in->op != KILN_INSTRUCTION_SUM && in->op != KILN_INSTRUCTION_STORE)
+    if (run->memory->round && !in->integer && in->op != KILN_INSTRUCTION_SUM &&
+        in->op != KILN_INSTRUCTION_STORE)
         run->value[number] = (float)run->value[number];
 }
 
@@ -170,7 +172,8 @@ static const char *violation(const struct kiln_loop *loop)
         if (in->access >= loop->n_accesses)
             return "access out of range";
         bool moves = in->op == KILN_INSTRUCTION_LOAD || in->op == KILN_INSTRUCTION_STORE;
-        if (moves && (in->access < 0 || loop->accesses[in->access].store != (in->op == KILN_INSTRUCTION_STORE)))
+        if (moves && (in->access < 0 ||
+                      loop->accesses[in->access].store != (in->op == KILN_INSTRUCTION_STORE)))
             return "access of the wrong kind";
         bool reduces = in->op == KILN_INSTRUCTION_SUM || in->op == KILN_INSTRUCTION_MAX;
         if (reduces && (in->section % 2 == 0 || !any_reduced))
@@ -182,8 +185,10 @@ static const char *violation(const struct kiln_loop *loop)
             if (operands[k] >= i)
                 return "operand is defined later";
             const struct kiln_instruction *from = &loop->instructions[operands[k]];
-            bool from_reduces = from->op == KILN_INSTRUCTION_SUM || from->op == KILN_INSTRUCTION_MAX;
-            if (from->section % 2 && (from_reduces ? from->section >= in->section : from->section != in->section))
+            bool from_reduces =
+                from->op == KILN_INSTRUCTION_SUM || from->op == KILN_INSTRUCTION_MAX;
+            if (from->section % 2 &&
+                (from_reduces ? from->section >= in->section : from->section != in->section))
                 return "operand of another section";
             if (from->op == KILN_INSTRUCTION_STORE)
                 return "operand has no value";

@@ -11,8 +11,8 @@ struct tensor {
     struct kiln_view view;
 };
 
-static struct tensor tensor(struct steps_memory *memory, struct kiln_place place, enum kiln_layout layout,
-                            struct kiln_shape shape)
+static struct tensor tensor(struct steps_memory *memory, struct kiln_place place,
+                            enum kiln_layout layout, struct kiln_shape shape)
 {
     if (!kiln_layout_fits(layout, &shape) && !memory->error)
         memory->error = "layout does not fit the shape";
@@ -21,7 +21,8 @@ static struct tensor tensor(struct steps_memory *memory, struct kiln_place place
 
 static int64_t at(const struct tensor *t, int64_t a, int64_t b, int64_t c, int64_t d)
 {
-    return kiln_view_at(&t->view, ((a * t->shape.d[1] + b) * t->shape.d[2] + c) * t->shape.d[3] + d);
+    return kiln_view_at(&t->view,
+                        ((a * t->shape.d[1] + b) * t->shape.d[2] + c) * t->shape.d[3] + d);
 }
 
 static void zero(const struct tensor *t)
@@ -50,7 +51,8 @@ static void conv_pixel(struct conv_run *run, int64_t n, int64_t o, int64_t i, in
                 int64_t column = j * s->conv.stride[1] - s->conv.pad[2] + q * s->conv.dilation[1];
                 if (row < 0 || row >= s->h || column < 0 || column >= s->w)
                     continue;
-                int64_t x_at = at(&run->x, n, group * group_c + c, row, column), w_at = at(&run->w, o, c, p, q);
+                int64_t x_at = at(&run->x, n, group * group_c + c, row, column),
+                        w_at = at(&run->w, o, c, p, q);
                 if (run->kind == KILN_STEP_CONV)
                     run->sums[y_at] += steps_load(run->x.memory, &run->x.place, x_at) *
                                        steps_load(run->w.memory, &run->w.place, w_at);
@@ -68,7 +70,8 @@ void steps_run_conv(const struct kiln_step *step, struct steps_memory *memory)
     const struct kiln_step_conv *s = &step->as.conv;
     struct conv_run run = {.conv = s, .kind = step->kind};
     run.x = tensor(memory, s->x, s->x_layout, KILN_SHAPE(s->n, s->c, s->h, s->w));
-    run.w = tensor(memory, s->weight, s->weight_layout, KILN_SHAPE(s->o, s->c / s->conv.groups, s->kh, s->kw));
+    run.w = tensor(memory, s->weight, s->weight_layout,
+                   KILN_SHAPE(s->o, s->c / s->conv.groups, s->kh, s->kw));
     run.y = tensor(memory, s->y, s->y_layout, KILN_SHAPE(s->n, s->o, s->oh, s->ow));
     const struct tensor *out = step->kind == KILN_STEP_CONV              ? &run.y
                                : step->kind == KILN_STEP_CONV_INPUT_GRAD ? &run.x
@@ -92,8 +95,10 @@ void steps_run_conv(const struct kiln_step *step, struct steps_memory *memory)
 void steps_run_window(const struct kiln_step *step, struct steps_memory *memory)
 {
     const struct kiln_step_window *s = &step->as.window;
-    struct tensor x = tensor(memory, s->x, KILN_LAYOUT_DENSE, KILN_SHAPE(s->outer, s->h, s->w, s->inner));
-    struct tensor y = tensor(memory, s->y, KILN_LAYOUT_DENSE, KILN_SHAPE(s->outer, s->oh, s->ow, s->inner));
+    struct tensor x =
+        tensor(memory, s->x, KILN_LAYOUT_DENSE, KILN_SHAPE(s->outer, s->h, s->w, s->inner));
+    struct tensor y =
+        tensor(memory, s->y, KILN_LAYOUT_DENSE, KILN_SHAPE(s->outer, s->oh, s->ow, s->inner));
     if (step->kind == KILN_STEP_WINDOW_SCATTER)
         zero(&x);
     for (int64_t e = 0; e < s->outer * s->oh * s->ow * s->inner; e++) {

@@ -14,8 +14,12 @@ static const struct plan_run ways[] = {
     {.fuse = false, .reuse = true},
     {.fuse = true, .reuse = true, .parallelism = 64},
     {.fuse = true, .reuse = true, .blocked = true, .feature_layout = KILN_LAYOUT_NCHW16C},
-    {.fuse = true, .reuse = false, .blocked = true, .feature_layout = KILN_LAYOUT_NHWC,
-     .loop_accesses = 16, .loop_instructions = 64},
+    {.fuse = true,
+     .reuse = false,
+     .blocked = true,
+     .feature_layout = KILN_LAYOUT_NHWC,
+     .loop_accesses = 16,
+     .loop_instructions = 64},
 };
 
 struct tally {

@@ -151,7 +151,8 @@ static void a_state_is_not_read_after_its_effect(void **unused)
     kiln_states *states = kiln_states_create();
     kiln_states_collect(states, g, &error);
     kiln_states_freeze(states, &error);
-    struct kiln_plan *plan = plan_of(g, &(struct kiln_plan_options){.states = states, .fuse = true});
+    struct kiln_plan *plan =
+        plan_of(g, &(struct kiln_plan_options){.states = states, .fuse = true});
     assert_int_equal(kiln_plan_check(plan, &error), KILN_OK);
     assert_int_equal(plan->steps.n, 2);
     struct kiln_step first = *step(plan, 0);
@@ -210,8 +211,12 @@ static void large_graphs_plan_the_same_every_time(void **unused)
     kiln_graph *g = kiln_graph_create();
     kiln_node x = input(g, "x", KILN_SHAPE(8, 64)), h = x;
     for (int i = 0; i < 300; i++) {
-        h = kiln_add(g, h, kiln_silu(g, kiln_layer_norm(g, "norm", kiln_matmul(g, h, kiln_matmul(g, x, x, true, false),
-                                                                               false, false), 1e-5)));
+        h = kiln_add(
+            g, h,
+            kiln_silu(g, kiln_layer_norm(
+                             g, "norm",
+                             kiln_matmul(g, h, kiln_matmul(g, x, x, true, false), false, false),
+                             1e-5)));
         h = kiln_tanh(g, h);
     }
     kiln_node d;

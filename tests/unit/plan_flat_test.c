@@ -147,7 +147,8 @@ static bool reshape(struct flat *flat)
         for (int64_t d = 2; d < to.shape.d[axis]; d++) {
             if (to.shape.d[axis] % d || pick(2))
                 continue;
-            memmove(&to.shape.d[axis + 1], &to.shape.d[axis], (size_t)(to.shape.n - axis) * sizeof(int64_t));
+            memmove(&to.shape.d[axis + 1], &to.shape.d[axis],
+                    (size_t)(to.shape.n - axis) * sizeof(int64_t));
             to.shape.n++;
             to.shape.d[axis] /= d;
             to.shape.d[axis + 1] = d;
@@ -165,11 +166,12 @@ static bool reshape(struct flat *flat)
 static void chains_of_movement_agree(void **unused)
 {
     (void)unused;
-    static const enum kiln_layout layouts[] = {KILN_LAYOUT_DENSE, KILN_LAYOUT_NHWC, KILN_LAYOUT_NCHW8C,
-                                               KILN_LAYOUT_OIHW8I8O};
+    static const enum kiln_layout layouts[] = {KILN_LAYOUT_DENSE, KILN_LAYOUT_NHWC,
+                                               KILN_LAYOUT_NCHW8C, KILN_LAYOUT_OIHW8I8O};
     int applied = 0, refused = 0;
     for (int round = 0; round < 3000; round++) {
-        struct kiln_shape shape = KILN_SHAPE(8 * (1 + pick(2)), 8 * (1 + pick(3)), 1 + pick(6), 1 + pick(6));
+        struct kiln_shape shape =
+            KILN_SHAPE(8 * (1 + pick(2)), 8 * (1 + pick(3)), 1 + pick(6), 1 + pick(6));
         struct flat flat = flat_of_layout(layouts[pick(4)], &shape);
         from.shape = shape;
         for (int64_t e = 0; e < kiln_shape_count(&shape); e++)
@@ -177,7 +179,10 @@ static void chains_of_movement_agree(void **unused)
         for (int i = 0; i < 6; i++) {
             struct flat next = flat;
             int op = (int)pick(4);
-            bool done = op == 0 ? permute(&next) : op == 1 ? slice(&next) : op == 2 ? expand(&next) : reshape(&next);
+            bool done = op == 0   ? permute(&next)
+                        : op == 1 ? slice(&next)
+                        : op == 2 ? expand(&next)
+                                  : reshape(&next);
             if (!done) {
                 refused++;
                 continue;

@@ -11,7 +11,8 @@
 #include "core/api/step.h"
 
 /* The stored offset of the element a, b, c, d of [A, B, C, D]. */
-static int64_t formula(enum kiln_layout layout, const int64_t *extent, int64_t a, int64_t b, int64_t c, int64_t d)
+static int64_t formula(enum kiln_layout layout, const int64_t *extent, int64_t a, int64_t b,
+                       int64_t c, int64_t d)
 {
     int64_t B = extent[1], C = extent[2], D = extent[3];
     switch (layout) {
@@ -96,7 +97,8 @@ static void every_name_is_set(void **unused)
     (void)unused;
     for (int i = 0; i < KILN_LAYOUT_COUNT; i++)
         for (int j = 0; j < i; j++)
-            assert_string_not_equal(kiln_layout_name((enum kiln_layout)i), kiln_layout_name((enum kiln_layout)j));
+            assert_string_not_equal(kiln_layout_name((enum kiln_layout)i),
+                                    kiln_layout_name((enum kiln_layout)j));
     assert_string_equal(kiln_layout_name(KILN_LAYOUT_OIHW16I16O), "OIhw16i16o");
     for (int i = 0; i < KILN_STEP_KIND_COUNT; i++)
         assert_non_null(kiln_step_kind_name((enum kiln_step_kind)i));

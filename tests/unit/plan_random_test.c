@@ -23,7 +23,8 @@ static int pick(int n)
 
 static kiln_node pointwise(kiln_graph *g, kiln_node x)
 {
-    static const enum kiln_op ops[] = {KILN_OP_TANH, KILN_OP_SIGMOID, KILN_OP_ABS, KILN_OP_NEG, KILN_OP_SIN};
+    static const enum kiln_op ops[] = {KILN_OP_TANH, KILN_OP_SIGMOID, KILN_OP_ABS, KILN_OP_NEG,
+                                       KILN_OP_SIN};
     return kiln_unary(g, ops[pick(5)], x);
 }
 
@@ -40,7 +41,8 @@ static kiln_node reduce(kiln_graph *g, kiln_node x)
 {
     struct kiln_shape shape = kiln_shape(g, x);
     uint32_t axes = (uint32_t)pick(1 << shape.n);
-    kiln_node r = pick(3) ? kiln_mean(g, x, axes ? axes : 1) : kiln_reduce_max(g, x, axes ? axes : 1);
+    kiln_node r =
+        pick(3) ? kiln_mean(g, x, axes ? axes : 1) : kiln_reduce_max(g, x, axes ? axes : 1);
     return pick(3) ? kiln_mul(g, x, r) : r; /* mostly used at once, as norms do */
 }
 
@@ -64,7 +66,9 @@ static kiln_node reshape(kiln_graph *g, kiln_node x)
             divisor = d;
             break;
         }
-    return kiln_reshape(g, x, pick(2) ? KILN_SHAPE(divisor, count / divisor) : KILN_SHAPE(count / divisor, 1, divisor));
+    return kiln_reshape(g, x,
+                        pick(2) ? KILN_SHAPE(divisor, count / divisor)
+                                : KILN_SHAPE(count / divisor, 1, divisor));
 }
 
 static kiln_node slice(kiln_graph *g, kiln_node x)
@@ -117,7 +121,8 @@ static kiln_node conv(kiln_graph *g, kiln_node x)
     snprintf(name, sizeof name, "conv%d", pick(1000000));
     if (s.n != 4 || s.d[2] < 2 || s.d[3] < 2)
         return x;
-    return kiln_conv2d(g, name, x, 8 * (1 + pick(2)), 1 + 2 * pick(2), kiln_conv_params(1, 1, 1), pick(2));
+    return kiln_conv2d(g, name, x, 8 * (1 + pick(2)), 1 + 2 * pick(2), kiln_conv_params(1, 1, 1),
+                       pick(2));
 }
 
 static kiln_node group_norm(kiln_graph *g, kiln_node x)
@@ -198,7 +203,8 @@ static kiln_graph *random_graph(void)
     }
     kiln_grad(g, loss, n_states, states, gradients);
     kiln_node hyper = kiln_input(g, "hyper", KILN_F32, KILN_SHAPE(KILN_HYPER_WORDS));
-    kiln_optimizer_update(g, n_states, states, gradients, hyper, (struct kiln_update){KILN_OPTIMIZER_SGD, false});
+    kiln_optimizer_update(g, n_states, states, gradients, hyper,
+                          (struct kiln_update){KILN_OPTIMIZER_SGD, false});
     return g;
 }
 
@@ -226,11 +232,20 @@ static void random_graphs_agree(void **unused)
         check(round, g, (struct plan_run){.reuse = true});
         check(round, g, (struct plan_run){.fuse = true, .reuse = true});
         check(round, g, (struct plan_run){.fuse = true, .parallelism = 32});
-        check(round, g, (struct plan_run){.fuse = true, .reuse = true, .loop_accesses = 6, .loop_instructions = 24});
-        check(round, g, (struct plan_run){.fuse = true, .reuse = true, .blocked = true,
-                                          .feature_layout = KILN_LAYOUT_NCHW8C});
-        check(round, g, (struct plan_run){.fuse = true, .reuse = true, .blocked = true, .parallelism = 8,
-                                          .feature_layout = KILN_LAYOUT_NHWC});
+        check(round, g,
+              (struct plan_run){
+                  .fuse = true, .reuse = true, .loop_accesses = 6, .loop_instructions = 24});
+        check(round, g,
+              (struct plan_run){.fuse = true,
+                                .reuse = true,
+                                .blocked = true,
+                                .feature_layout = KILN_LAYOUT_NCHW8C});
+        check(round, g,
+              (struct plan_run){.fuse = true,
+                                .reuse = true,
+                                .blocked = true,
+                                .parallelism = 8,
+                                .feature_layout = KILN_LAYOUT_NHWC});
         kiln_graph_destroy(&g);
         if (only)
             break;

@@ -13,7 +13,8 @@
 
 static kiln_node state(kiln_graph *graph, const char *name, struct kiln_shape shape, bool trainable)
 {
-    struct kiln_state declared = {.name = name, .shape = shape, .dtype = KILN_F32, .trainable = trainable};
+    struct kiln_state declared = {
+        .name = name, .shape = shape, .dtype = KILN_F32, .trainable = trainable};
     return kiln_state(graph, &declared);
 }
 
@@ -27,12 +28,15 @@ static void offsets_mirror_in_all_parts(void **unused)
     state(graph, "net.bias", KILN_SHAPE(10), true);
     state(graph, "net.mean", KILN_SHAPE(10), false);
     kiln_states *states = kiln_states_create();
-    assert_int_equal(kiln_states_group(states, "net.", (struct kiln_update){KILN_OPTIMIZER_ADAM, true}), 0);
-    assert_int_equal(kiln_states_group(states, "", (struct kiln_update){KILN_OPTIMIZER_SGD, false}), 1);
+    assert_int_equal(
+        kiln_states_group(states, "net.", (struct kiln_update){KILN_OPTIMIZER_ADAM, true}), 0);
+    assert_int_equal(kiln_states_group(states, "", (struct kiln_update){KILN_OPTIMIZER_SGD, false}),
+                     1);
     assert_int_equal(kiln_states_collect(states, graph, &error), KILN_OK);
     assert_int_equal(kiln_states_collect(states, graph, &error), KILN_OK);
     assert_int_equal(kiln_states_count(states), 4);
-    int weight = kiln_states_find(states, "net.weight"), bias = kiln_states_find(states, "net.bias");
+    int weight = kiln_states_find(states, "net.weight"),
+        bias = kiln_states_find(states, "net.bias");
     kiln_states_set_layout(states, weight, KILN_LAYOUT_OIHW16I16O);
     kiln_states_set_layout(states, bias, KILN_LAYOUT_OIHW16I16O); /* does not fit */
     assert_int_equal(kiln_states_offset(states, weight, KILN_STATE_VALUE), -1);
@@ -45,7 +49,8 @@ static void offsets_mirror_in_all_parts(void **unused)
     for (int part = 0; part < KILN_STATE_PARTS; part++) {
         int64_t base = kiln_states_group_at(states, 0)->part_offset[part];
         assert_int_equal(base, part * arena);
-        assert_int_equal(kiln_states_offset(states, bias, (enum kiln_state_part)part), base + 16 * 16 * 9 * 4);
+        assert_int_equal(kiln_states_offset(states, bias, (enum kiln_state_part)part),
+                         base + 16 * 16 * 9 * 4);
     }
     int other = kiln_states_find(states, "other.weight");
     assert_int_equal(kiln_states_offset(states, other, KILN_STATE_VALUE), 4 * arena);

@@ -15,7 +15,8 @@
 /* Runs the graph in every way that a plan can be made. */
 static void check_all_ways(kiln_graph *g, struct plan_run base)
 {
-    static const enum kiln_layout layouts[] = {KILN_LAYOUT_DENSE, KILN_LAYOUT_NCHW8C, KILN_LAYOUT_NHWC};
+    static const enum kiln_layout layouts[] = {KILN_LAYOUT_DENSE, KILN_LAYOUT_NCHW8C,
+                                               KILN_LAYOUT_NHWC};
     for (int fuse = 0; fuse < 2; fuse++)
         for (int layout = 0; layout < (fuse && base.blocked ? 3 : 1); layout++)
             for (int parallelism = 1; parallelism <= (fuse ? 64 : 1); parallelism *= 64)
@@ -47,7 +48,8 @@ static void pointwise_and_views(void **unused)
     kiln_graph_output(g, "y", y);
     kiln_node t = kiln_reshape(g, kiln_transpose(g, y, 0, 2), KILN_SHAPE(10, 12));
     kiln_graph_output(g, "t", kiln_exp(g, t));
-    kiln_node s = kiln_slice(g, y, (int64_t[]){3, 1, 4}, KILN_SHAPE(2, 2, 5), (int64_t[]){-2, 3, -1});
+    kiln_node s =
+        kiln_slice(g, y, (int64_t[]){3, 1, 4}, KILN_SHAPE(2, 2, 5), (int64_t[]){-2, 3, -1});
     kiln_graph_output(g, "s", kiln_mul_scalar(g, s, 3));
     kiln_graph_output(g, "x again", x);
     kiln_graph_output(g, "one", kiln_full(g, KILN_SHAPE(3), 1));
@@ -58,11 +60,13 @@ static void mixed_types(void **unused)
 {
     (void)unused;
     kiln_graph *g = kiln_graph_create();
-    kiln_node u = kiln_input(g, "u", KILN_U8, KILN_SHAPE(7, 3)), i = kiln_input(g, "i", KILN_I32, KILN_SHAPE(7));
+    kiln_node u = kiln_input(g, "u", KILN_U8, KILN_SHAPE(7, 3)),
+              i = kiln_input(g, "i", KILN_I32, KILN_SHAPE(7));
     kiln_node f = kiln_mul_scalar(g, kiln_cast(g, u, KILN_F32), 1 / 255.0);
     kiln_graph_output(g, "f", f);
     kiln_graph_output(g, "back", kiln_cast(g, kiln_mul_scalar(g, f, 254.5), KILN_U8));
-    kiln_graph_output(g, "twice", kiln_cast(g, kiln_cast(g, kiln_mul_scalar(g, f, 254.5), KILN_U8), KILN_F32));
+    kiln_graph_output(g, "twice",
+                      kiln_cast(g, kiln_cast(g, kiln_mul_scalar(g, f, 254.5), KILN_U8), KILN_F32));
     kiln_graph_output(g, "i", kiln_add(g, i, i));
     kiln_graph_output(g, "hot", kiln_one_hot(g, i, 5));
     kiln_graph_output(g, "rows", kiln_gather_rows(g, u, i));
@@ -132,7 +136,8 @@ static void mlp_trains(void **unused)
     for (int kind = 0; kind < KILN_OPTIMIZER_COUNT; kind++) {
         kiln_graph *g = kiln_graph_create();
         struct kiln_update update = {(enum kiln_optimizer_kind)kind, kind % 2};
-        kiln_node x = input(g, "x", KILN_SHAPE(6, 10)), t = kiln_input(g, "t", KILN_I32, KILN_SHAPE(6));
+        kiln_node x = input(g, "x", KILN_SHAPE(6, 10)),
+                  t = kiln_input(g, "t", KILN_I32, KILN_SHAPE(6));
         kiln_node h = kiln_relu(g, kiln_linear(g, "fc1", x, 19, true));
         h = kiln_layer_norm(g, "norm", h, 1e-5);
         h = kiln_log_softmax(g, kiln_linear(g, "fc2", h, 5, true), 1);
@@ -162,7 +167,9 @@ static void conv_net_trains(void **unused)
     h = kiln_conv_transpose2d(g, "up", h, 16, 4, 2, 1, 0, true);
     h = kiln_conv2d(g, "out", kiln_silu(g, h), 3, 1, kiln_conv_params(1, 0, 1), true);
     train(g, kiln_mean_all(g, kiln_square(g, kiln_sub(g, h, x))), update);
-    check_all_ways(g, (struct plan_run){.seed = 6, .update = true, .kind = update, .blocked = true, .tolerance = 1e-4});
+    check_all_ways(
+        g, (struct plan_run){
+               .seed = 6, .update = true, .kind = update, .blocked = true, .tolerance = 1e-4});
 }
 
 static void attention_and_matmul(void **unused)
@@ -181,7 +188,9 @@ static void attention_and_matmul(void **unused)
     kiln_graph_output(g, "scores", kiln_matmul(g, part[0], part[1], false, true));
     struct kiln_update update = {KILN_OPTIMIZER_SGD, false};
     train(g, kiln_sum_all(g, kiln_square(g, out)), update);
-    check_all_ways(g, (struct plan_run){.seed = 7, .update = true, .kind = update, .blocked = true, .tolerance = 1e-4});
+    check_all_ways(
+        g, (struct plan_run){
+               .seed = 7, .update = true, .kind = update, .blocked = true, .tolerance = 1e-4});
 }
 
 /* The gradients of slices are written side by side, not padded and added. */
@@ -232,23 +241,33 @@ static void groups_may_cut_through_blocks(void **unused)
     h = kiln_silu(g, kiln_group_norm(g, "norm", h, 2, 1e-5));
     h = kiln_conv2d(g, "b", h, 24, 3, kiln_conv_params(1, 1, 1), true);
     train(g, kiln_mean_all(g, kiln_square(g, h)), update);
-    struct plan_run run = {.fuse = true, .blocked = true, .feature_layout = KILN_LAYOUT_NCHW8C, .update = true,
-                           .kind = update, .keep_plan = true, .seed = 12, .tolerance = 1e-4};
+    struct plan_run run = {.fuse = true,
+                           .blocked = true,
+                           .feature_layout = KILN_LAYOUT_NCHW8C,
+                           .update = true,
+                           .kind = update,
+                           .keep_plan = true,
+                           .seed = 12,
+                           .tolerance = 1e-4};
     assert_null(plan_run(g, &run));
     /* x and the weight that the input gradient wants otherwise */
     assert_int_equal(run.plan->n_reorders, 2);
     kiln_plan_destroy(&run.plan);
-    check_all_ways(g, (struct plan_run){.seed = 12, .update = true, .kind = update, .blocked = true, .tolerance = 1e-4});
+    check_all_ways(
+        g, (struct plan_run){
+               .seed = 12, .update = true, .kind = update, .blocked = true, .tolerance = 1e-4});
 }
 
 static void random_numbers_and_assignments(void **unused)
 {
     (void)unused;
     kiln_graph *g = kiln_graph_create();
-    struct kiln_state a = {.name = "a", .shape = KILN_SHAPE(4, 3)}, b = {.name = "b", .shape = KILN_SHAPE(4, 3)};
+    struct kiln_state a = {.name = "a", .shape = KILN_SHAPE(4, 3)},
+                      b = {.name = "b", .shape = KILN_SHAPE(4, 3)};
     kiln_node sa = kiln_state(g, &a), sb = kiln_state(g, &b);
     kiln_node noise = kiln_random(g, KILN_SHAPE(4, 3), (struct kiln_rng){KILN_RNG_NORMAL, 3, 0});
-    kiln_graph_output(g, "integers", kiln_random(g, KILN_SHAPE(9), (struct kiln_rng){KILN_RNG_INTEGER, 1, 10}));
+    kiln_graph_output(g, "integers",
+                      kiln_random(g, KILN_SHAPE(9), (struct kiln_rng){KILN_RNG_INTEGER, 1, 10}));
     kiln_assign(g, sa, sb);
     kiln_assign(g, sb, kiln_add(g, kiln_mul_scalar(g, sa, 0.5), noise));
     kiln_graph_output(g, "old", kiln_add(g, sa, sb));
@@ -260,7 +279,9 @@ static void averages_are_read_when_asked(void **unused)
     (void)unused;
     kiln_graph *g = kiln_graph_create();
     kiln_graph_output(g, "y", kiln_linear(g, "fc", input(g, "x", KILN_SHAPE(3, 5)), 4, true));
-    check_all_ways(g, (struct plan_run){.seed = 9, .update = true, .kind = {KILN_OPTIMIZER_ADAM, true}, .use_ema = true});
+    check_all_ways(
+        g, (struct plan_run){
+               .seed = 9, .update = true, .kind = {KILN_OPTIMIZER_ADAM, true}, .use_ema = true});
 }
 
 int main(void)
