@@ -31,7 +31,8 @@ void cl_resample_prepare(struct cl_builder *builder, const struct kiln_step_resa
     upload(builder, &s->horizontal, horizontal);
     int64_t taps = (entries(&s->vertical) / s->vertical.n_rows + 1) *
                    (entries(&s->horizontal) / s->horizontal.n_rows + 1);
-    cl_begin(builder, "resample.cl", "", "resample");
+    int64_t lanes = builder->device->cpu_like && s->inner % 16 == 0 ? 16 : 1;
+    cl_begin(builder, "resample.cl", "", lanes == 16 ? "resample16" : "resample");
     cl_arg_place(builder, &s->x);
     cl_arg_place(builder, &s->y);
     matrix(builder, vertical);
@@ -41,6 +42,6 @@ void cl_resample_prepare(struct cl_builder *builder, const struct kiln_step_resa
     cl_arg_int(builder, s->horizontal.n_columns);
     cl_arg_int(builder, s->vertical.n_rows);
     cl_arg_int(builder, s->horizontal.n_rows);
-    cl_end_items(builder, s->outer * s->inner * s->vertical.n_rows * s->horizontal.n_rows,
-                 20 + 4 * taps);
+    int64_t outputs = s->outer * s->inner * s->vertical.n_rows * s->horizontal.n_rows;
+    cl_end_items(builder, outputs / lanes, 20 + 4 * taps);
 }

@@ -6,6 +6,8 @@ void cl_gather_rows_prepare(struct cl_builder *builder, const struct kiln_step_r
 {
     static const char *const kernels[] = {
         [1] = "gather_rows1", [2] = "gather_rows2", [4] = "gather_rows4"};
+    static const char *const whole_kernels[] = {
+        [1] = "gather_whole_rows1", [2] = "gather_whole_rows2", [4] = "gather_whole_rows4"};
     int64_t element = (int64_t)kiln_dtype_bytes(s->table.dtype);
     int64_t row_bytes = s->row_elements * element;
     int64_t unit = row_bytes % 4 == 0 ? 4 : row_bytes % 2 == 0 ? 2 : 1;
@@ -14,13 +16,17 @@ void cl_gather_rows_prepare(struct cl_builder *builder, const struct kiln_step_r
     static const enum kiln_dtype types[] = {[1] = KILN_U8, [2] = KILN_F16, [4] = KILN_F32};
     struct kiln_place table = s->table, out = s->out;
     table.dtype = out.dtype = types[unit];
-    cl_begin(builder, "rows.cl", "", kernels[unit]);
+    bool whole = builder->device->cpu_like && row_bytes / unit >= 16;
+    cl_begin(builder, "rows.cl", "", whole ? whole_kernels[unit] : kernels[unit]);
     cl_arg_place(builder, &table);
     cl_arg_place(builder, &s->index);
     cl_arg_place(builder, &out);
     cl_arg_int(builder, s->rows);
     cl_arg_int(builder, row_bytes / unit);
-    cl_end_items(builder, s->n * row_bytes / unit, 10);
+    if (whole)
+        cl_end_items(builder, s->n, 20 + row_bytes / 16);
+    else
+        cl_end_items(builder, s->n * row_bytes / unit, 10);
 }
 
 void cl_scatter_rows_prepare(struct cl_builder *builder, const struct kiln_step_rows *s)

@@ -22,13 +22,14 @@ void cl_window_prepare(struct cl_builder *builder, const struct kiln_step *step)
 {
     const struct kiln_step_window *s = &step->as.window;
     int64_t covered = (int64_t)s->window.size[0] * s->window.size[1];
+    int64_t lanes = builder->device->cpu_like && s->inner % 16 == 0 ? 16 : 1;
     int64_t outputs = s->outer * s->oh * s->ow * s->inner;
     if (step->kind == KILN_STEP_WINDOW_ARGMAX) {
-        cl_begin(builder, "window.cl", "", "window_argmax");
+        cl_begin(builder, "window.cl", "", lanes == 16 ? "window_argmax16" : "window_argmax");
         cl_arg_place(builder, &s->x);
         cl_arg_place(builder, &s->index);
         sizes(builder, s, true);
-        cl_end_items(builder, outputs, 20 + 2 * covered);
+        cl_end_items(builder, outputs / lanes, 20 + 2 * covered);
     } else if (step->kind == KILN_STEP_WINDOW_GATHER) {
         cl_begin(builder, "window.cl", "", "window_gather");
         cl_arg_place(builder, &s->x);
@@ -37,11 +38,11 @@ void cl_window_prepare(struct cl_builder *builder, const struct kiln_step *step)
         sizes(builder, s, false);
         cl_end_items(builder, outputs, 20);
     } else {
-        cl_begin(builder, "window.cl", "", "window_scatter");
+        cl_begin(builder, "window.cl", "", lanes == 16 ? "window_scatter16" : "window_scatter");
         cl_arg_place(builder, &s->x);
         cl_arg_place(builder, &s->index);
         cl_arg_place(builder, &s->y);
         sizes(builder, s, true);
-        cl_end_items(builder, s->outer * s->h * s->w * s->inner, 30 + 2 * covered);
+        cl_end_items(builder, s->outer * s->h * s->w * s->inner / lanes, 30 + 2 * covered);
     }
 }

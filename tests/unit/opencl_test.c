@@ -206,7 +206,9 @@ static void window(struct lab *lab, int64_t inner, int64_t h, int64_t w, struct 
 
 static void windows_of(struct lab *lab)
 {
-    for (int inner = 1; inner <= 16; inner += 5) {
+    static const int inners[] = {1, 6, 16, 32};
+    for (int i = 0; i < 4; i++) {
+        int inner = inners[i];
         window(lab, inner, 8, 8, (struct kiln_window){{2, 2}, {2, 2}, {0, 0, 0, 0}});
         window(lab, inner, 9, 7, (struct kiln_window){{5, 5}, {1, 1}, {2, 2, 2, 2}});
         window(lab, inner, 5, 11, (struct kiln_window){{3, 2}, {2, 3}, {1, 0, 0, 1}});
@@ -220,7 +222,7 @@ static void resample_of(struct lab *lab)
     static const float v_weight[] = {1, 0.25f, 0.75f, 0.5f, -1, 2, 1.5f};
     static const int32_t u_row[] = {0, 2, 3, 7}, u_column[] = {0, 3, 1, 0, 1, 2, 3};
     static const float u_weight[] = {0.5f, 0.5f, 1, 0.25f, 0.25f, 0.25f, 0.25f};
-    for (int64_t inner = 1; inner <= 33; inner += 16) {
+    for (int64_t inner = 1; inner <= 48; inner += inner < 16 ? 15 : 16) {
         struct kiln_step step = {.kind = KILN_STEP_RESAMPLE};
         struct kiln_step_resample *s = &step.as.resample;
         *s = (struct kiln_step_resample){.outer = 7,
