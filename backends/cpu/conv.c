@@ -116,7 +116,8 @@ static enum kiln_status onednn_prepare(struct cpu_task *task, struct kiln_error 
         {CPU_ONEDNN_DIRECT, "direct", onednn_accepts, onednn_prepare},                                         \
         {CPU_CONV_EDGE, "edge", cpu_conv_edge_accepts, cpu_conv_edge_prepare},                                 \
         {CPU_ONEDNN_WINOGRAD, "winograd", winograd_second, onednn_prepare},                                    \
-        {CPU_ONEDNN_REPACK, "direct-repack", onednn_accepts, onednn_prepare}, {                                \
+        {CPU_ONEDNN_REPACK, "direct-repack", onednn_accepts, onednn_prepare},                                  \
+        {CPU_CONV_GEMM, "gemm", cpu_conv_gemm_accepts, cpu_conv_gemm_prepare}, {                               \
         CPU_PLAIN, "plain", plain_accepts, cpu_conv_plain_prepare                                              \
     }
 

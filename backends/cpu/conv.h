@@ -37,6 +37,9 @@ int64_t cpu_conv_work(const struct kiln_step_conv *);
  * ones on the other. */
 bool cpu_conv_edge_accepts(kiln_device_state *, const struct kiln_step *, struct kiln_candidate *);
 enum kiln_status cpu_conv_edge_prepare(struct cpu_task *, struct kiln_error *);
+/* Dense operands by matrix products. */
+bool cpu_conv_gemm_accepts(kiln_device_state *, const struct kiln_step *, struct kiln_candidate *);
+enum kiln_status cpu_conv_gemm_prepare(struct cpu_task *, struct kiln_error *);
 enum kiln_status cpu_conv_plain_prepare(struct cpu_task *, struct kiln_error *);
 
 #endif

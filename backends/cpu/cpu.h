@@ -22,6 +22,7 @@ enum cpu_algorithm_id {
     CPU_ONEDNN_SGEMM = 4,
     CPU_CONV_EDGE = 5,
     CPU_MATMUL_TILED = 6,
+    CPU_CONV_GEMM = 7,
 };
 
 struct kiln_device_state {
@@ -122,7 +123,7 @@ bool cpu_reserve(kiln_device_state *, int64_t bytes);
 void cpu_gemm(const kiln_device_state *, const struct cpu_gemm *, float *buffer);
 
 /* library.c: cpu_onednn.so from this module's folder, loaded once; NULL if it
- * cannot be had. */
+ * cannot be had, or if the environment's KILN_CPU_ONEDNN is "off" (tests). */
 const struct cpu_onednn *cpu_onednn_load(void);
 
 /* memory.c */

@@ -7,6 +7,7 @@
 #include <dlfcn.h>
 #include <pthread.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 static const struct cpu_onednn *loaded;
@@ -37,6 +38,7 @@ static void load_once(void)
 const struct cpu_onednn *cpu_onednn_load(void)
 {
     static pthread_once_t once = PTHREAD_ONCE_INIT;
+    const char *off = getenv("KILN_CPU_ONEDNN");
     pthread_once(&once, load_once);
-    return loaded;
+    return off && !strcmp(off, "off") ? NULL : loaded;
 }

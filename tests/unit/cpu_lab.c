@@ -37,8 +37,11 @@ struct lab lab_open_variant(int variant)
 {
     static const char *const sets[LAB_VARIANTS] = {"", "", "", "avx2", "baseline"};
     setenv("KILN_CPU_SIMD", sets[variant], 1);
+    if (variant >= 3)
+        setenv("KILN_CPU_ONEDNN", "off", 1);
     struct lab lab = lab_open(variant == 1 ? 2 : 1, variant == 2);
     unsetenv("KILN_CPU_SIMD");
+    unsetenv("KILN_CPU_ONEDNN");
     return lab;
 }
 

@@ -20,7 +20,7 @@ struct lab {
 /* Opens the device; fails the test if that fails. */
 struct lab lab_open(int threads, bool reference);
 /* The ways a device can be opened: 0 one thread, 1 two threads, 2 the
- * reference, 3 and 4 with AVX2 and without. */
+ * reference, 3 and 4 without oneDNN, with AVX2 and without. */
 #define LAB_VARIANTS 5
 struct lab lab_open_variant(int variant);
 void lab_close(struct lab *);
