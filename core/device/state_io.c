@@ -95,6 +95,15 @@ static void draw(const struct kiln_init *init, uint64_t seed, uint64_t name_hash
     }
 }
 
+/* Zeroes the share of each row's end that the state's init says. */
+static void clear_tails(const struct kiln_state *state, int64_t count, float *data)
+{
+    int64_t row = state->shape.n ? state->shape.d[state->shape.n - 1] : 1;
+    int64_t tail = (int64_t)lround((double)state->init.zero_tail * (double)row);
+    for (int64_t end = row; tail > 0 && end <= count; end += row)
+        memset(data + end - tail, 0, (size_t)tail * sizeof *data);
+}
+
 static void fill(const struct kiln_state *state, uint64_t seed, int64_t count, void *data)
 {
     float *f = data;
@@ -114,6 +123,7 @@ static void fill(const struct kiln_state *state, uint64_t seed, int64_t count, v
         draw(&state->init, seed, hash, (uint32_t)(i / 4), four);
         memcpy(f + i, four, (size_t)(count - i < 4 ? count - i : 4) * sizeof *four);
     }
+    clear_tails(state, count, f);
 }
 
 enum kiln_status kiln_session_initialise(kiln_session *session, uint64_t seed,

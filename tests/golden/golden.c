@@ -152,28 +152,65 @@ void golden_write(const struct golden *golden, kiln_executable *executable, cons
     free(bytes);
 }
 
-void golden_set_states(const struct golden *golden, kiln_session *session, const char *prefix)
+/*
+ * Values that the metadata "drawn" describes instead of a tensor: a line "NAME
+ * BOUND" means uniform in +-BOUND, of Philox keyed by 0 and the line's number.
+ * Returns false if no line has the name.
+ */
+static bool draw(const struct golden *golden, const char *name, int64_t count, float *out)
+{
+    const char *drawn = kiln_safetensors_metadata(golden->weights, "drawn");
+    char word[512];
+    double bound = 0;
+    uint32_t line = 0;
+    for (const char *p = drawn ? drawn : ""; sscanf(p, "%511s %lf", word, &bound) == 2; line++) {
+        if (!strcmp(word, name))
+            break;
+        p += strcspn(p, "\n");
+        p += *p == '\n';
+        bound = 0;
+    }
+    for (int64_t i = 0; bound > 0 && i < count; i += 4) {
+        uint32_t words[4], counter[4] = {(uint32_t)(i / 4), 0, 0, line};
+        kiln_philox(counter, (const uint32_t[]){0, 0}, words);
+        for (int64_t j = i; j < count && j < i + 4; j++)
+            out[j] = (float)((2 * (double)kiln_uniform(words[j - i]) - 1) * bound);
+    }
+    return bound > 0;
+}
+
+/* The file's value of a state, f32 or i32. */
+static void read_state(const struct golden *golden, const struct kiln_state *state, void *out)
+{
+    int64_t count = kiln_shape_count(&state->shape);
+    if (state->dtype == KILN_F32 && draw(golden, state->name, count, out))
+        return;
+    const struct kiln_tensor *tensor = need(golden->weights, "init.", state->name);
+    struct kiln_error error = {.text = "another size in the file"};
+    enum kiln_status status = KILN_INPUT;
+    if (tensor->count == count)
+        status = state->dtype == KILN_I32
+                     ? kiln_safetensors_read_i32(golden->weights, tensor, 0, count, out, &error)
+                     : kiln_safetensors_read_f32(golden->weights, tensor, 0, count, out, &error);
+    must(status, state->name, &error);
+}
+
+void golden_set_states(const struct golden *golden, kiln_session *session)
 {
     const kiln_states *states = kiln_session_states(session);
     struct kiln_error error;
     must(kiln_session_initialise(session, 0, &error), "initialise", &error);
     for (int i = 0; i < kiln_states_count(states); i++) {
-        const struct kiln_state_slot *slot = kiln_states_at(states, i);
-        const char *name = slot->state.name;
-        if (kiln_state_is_internal(name))
+        const struct kiln_state *state = &kiln_states_at(states, i)->state;
+        if (kiln_state_is_internal(state->name))
             continue;
-        const struct kiln_tensor *tensor = need(golden->weights, prefix, name);
-        int64_t count = kiln_shape_count(&slot->state.shape);
-        if (tensor->count != count)
-            die(name, &(struct kiln_error){.text = "another size in the file"});
-        void *values = malloc((size_t)count * 4);
-        must(slot->state.dtype == KILN_I32
-                 ? kiln_safetensors_read_i32(golden->weights, tensor, 0, count, values, &error)
-                 : kiln_safetensors_read_f32(golden->weights, tensor, 0, count, values, &error),
-             name, &error);
-        must(kiln_session_state_set(session, i, KILN_STATE_VALUE, values, &error), name, &error);
+        void *values = malloc((size_t)kiln_shape_count(&state->shape) * 4);
+        read_state(golden, state, values);
+        must(kiln_session_state_set(session, i, KILN_STATE_VALUE, values, &error), state->name,
+             &error);
         if (kiln_states_offset(states, i, KILN_STATE_EMA) >= 0)
-            must(kiln_session_state_set(session, i, KILN_STATE_EMA, values, &error), name, &error);
+            must(kiln_session_state_set(session, i, KILN_STATE_EMA, values, &error), state->name,
+                 &error);
         free(values);
     }
 }

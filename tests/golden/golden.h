@@ -45,9 +45,9 @@ float *golden_values(const kiln_safetensors *file, const char *prefix, const cha
 /* Writes a tensor of the file to an input, as it is. */
 void golden_write(const struct golden *golden, kiln_executable *executable, const char *tensor,
                   const char *input);
-/* Gives every state of the session but internal ones the value prefix + its
- * name, and its EMA the same. */
-void golden_set_states(const struct golden *golden, kiln_session *session, const char *prefix);
+/* Gives every state of the session but internal ones, and its EMA, the file's
+ * initial value. */
+void golden_set_states(const struct golden *golden, kiln_session *session);
 
 /* Counts a check; prints a failure unless error < bound. step -1: none. */
 void golden_judge(const char *what, int step, double error, double bound);

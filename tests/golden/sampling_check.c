@@ -78,7 +78,7 @@ static void check_run(const struct golden *golden, kiln_device *device, const st
          "session", &error);
     kiln_graph *all[] = {graphs.step, graphs.start, graphs.finish};
     must(kiln_session_prepare(session, 3, all, 0, NULL, &error), "prepare", &error);
-    golden_set_states(golden, session, golden_text(golden, "part", "final."));
+    golden_set_states(golden, session);
     kiln_executable *begin = start(golden, session, graphs.start);
     kiln_executable *step = start(golden, session, graphs.step);
     kiln_executable *finish = start(golden, session, graphs.finish);

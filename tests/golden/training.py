@@ -2,7 +2,8 @@
 
 A golden file holds, for one configuration: the state before (init.NAME), the batches (x.STEP u8 or f32, label.STEP
 i32), the losses of ten steps of Adam (epsilon 1e-4) and other values of each step (metric.NAME), the gradients of the
-first (grad.NAME), the state after (final.NAME) and its moving average (ema.NAME). Of a tensor with more than 512
+first (grad.NAME), the state after (final.NAME) and its moving average (ema.NAME). In place of a large init.NAME the
+metadata "drawn" may have a line "NAME BOUND": uniform in +- BOUND, by the random numbers of stream number-of-the-line. Of a tensor with more than 512
 elements, grad., final. and ema. hold every seventh, to keep the files small. The metadata holds the configuration, the
 seed and the names whose gradient is zero in exact arithmetic. The rng step word of step i is i + 1.
 """
@@ -12,6 +13,8 @@ import pathlib
 import numpy as np
 import torch
 from safetensors.numpy import save_file
+
+import philox
 
 torch.set_num_threads(1)
 SEED = 7
@@ -55,6 +58,18 @@ def train(model, loss_of, batches, labels, lr, group, clamp, ema_decay):
     return gradients, average, columns
 
 
+def draw(model, prefix=""):
+    """Gives the model's large weights drawn values, in place; returns the metadata that says so."""
+    lines = []
+    for name, p in model.named_parameters():
+        if p.numel() > 512 and p.dim() > 1:
+            bound = float(p[0].numel()) ** -0.5
+            values = (2 * philox.uniform((1, p.numel()), 0, 0, len(lines)).astype(np.float64) - 1) * bound
+            p.data = torch.from_numpy(values.astype(np.float32).reshape(p.shape))
+            lines.append(f"{prefix}{name} {bound!r}")
+    return "\n".join(lines)
+
+
 def check_stable(first, expected, zero_gradient, *arguments):
     """Dies if rounding decides the result: at kinks (ReLU, max pooling) it may. Then another seed is to be chosen."""
     for trial in range(8):
@@ -70,13 +85,14 @@ def check_stable(first, expected, zero_gradient, *arguments):
 
 
 def make(path, config, model, loss_of, batches, labels=None, zero_gradient=(), lr=1e-3, tolerance="1e-5", group="",
-         clamp=0, ema_decay=0, **metadata):
+         clamp=0, ema_decay=0, drawn="", **metadata):
     """loss_of(model, x float tensor, label, step word) -> scalar loss, or the loss and a dict of other scalars.
 
     batches [STEPS, B, ...]: pictures u8 or points f32. group: prefix of the parameters that are trained, and then
-    clamped to +- clamp unless that is 0.
+    clamped to +- clamp unless that is 0. drawn: what draw(model) returned.
     """
-    tensors = {f"init.{k}": v.detach().numpy().copy() for k, v in model.state_dict().items()}
+    names = {line.split()[0] for line in drawn.splitlines()}
+    tensors = {f"init.{k}": v.detach().numpy().copy() for k, v in model.state_dict().items() if k not in names}
     first = copy.deepcopy(model)
     arguments = loss_of, batches, labels, lr, group, clamp, ema_decay
     gradients, average, columns = train(model, *arguments)
@@ -92,7 +108,7 @@ def make(path, config, model, loss_of, batches, labels=None, zero_gradient=(), l
         tensors.update({f"ema.{k}": thinned(v) for k, v in average.items()})
         metadata["ema_decay"] = ema_decay
     tensors = {k: np.ascontiguousarray(v.astype(np.int32) if v.dtype == np.int64 else v) for k, v in tensors.items()}
-    metadata.update(config=config, seed=SEED, zero_gradient=" ".join(zero_gradient), learning_rate=lr,
+    metadata.update(config=config, drawn=drawn, seed=SEED, zero_gradient=" ".join(zero_gradient), learning_rate=lr,
                     tolerance=tolerance, steps=STEPS, torch=torch.__version__)
     save_file(tensors, path, {k: str(v) for k, v in metadata.items()})
     pathlib.Path(path).chmod(0o644)

@@ -150,7 +150,7 @@ void check_training(const struct golden *golden, kiln_device *device)
          "session", &error);
     must(kiln_session_group(session, phase.group, update, &error), "group", &error);
     must(kiln_session_prepare(session, 1, &graph.graph, 0, NULL, &error), "prepare", &error);
-    golden_set_states(golden, session, "init.");
+    golden_set_states(golden, session);
     must(kiln_executable_create(session, graph.graph, &(struct kiln_compile_options){0},
                                 &executable, &error),
          "compile", &error);

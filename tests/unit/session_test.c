@@ -197,6 +197,30 @@ static void first_values_come_from_seed_and_name(void **unused)
     close_fixture(&f);
 }
 
+static void first_values_may_end_in_zeros(void **unused)
+{
+    (void)unused;
+    kiln_device *device;
+    kiln_session *session;
+    kiln_graph *g = kiln_graph_create();
+    const struct kiln_state embedding = {
+        "embed.weight", {2, {4, 6}}, KILN_F32, true, {KILN_INIT_NORMAL, 1, 0.02f, 1.0f / 3}};
+    kiln_graph_output(g, "y", kiln_state(g, &embedding));
+    OK(kiln_device_open("cpu", NULL, &device, &error));
+    OK(kiln_session_create(device, NULL, &session, &error));
+    OK(kiln_session_prepare(session, 1, &g, 0, NULL, &error));
+    OK(kiln_session_initialise(session, 1, &error));
+    float values[24];
+    OK(kiln_session_state_get(session, 0, KILN_STATE_VALUE, values, &error));
+    for (int i = 0; i < 24; i++) {
+        bool tail = i % 6 >= 4;
+        assert_float_equal(values[i], tail ? 0 : 1, tail ? 0 : 0.2);
+    }
+    kiln_session_destroy(&session);
+    kiln_graph_destroy(&g);
+    kiln_device_close(&device);
+}
+
 /* All ways to lay out memory give the same bytes. */
 static void memory_reuse_changes_nothing(void **unused)
 {
@@ -299,7 +323,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_execution_has_its_effects), cmocka_unit_test(wrong_calls_are_refused),
-        cmocka_unit_test(first_values_come_from_seed_and_name), cmocka_unit_test(memory_reuse_changes_nothing),
+        cmocka_unit_test(first_values_come_from_seed_and_name),
+        cmocka_unit_test(first_values_may_end_in_zeros), cmocka_unit_test(memory_reuse_changes_nothing),
         cmocka_unit_test(values_are_kept_on_request), cmocka_unit_test(too_little_memory_is_said),
         cmocka_unit_test(choices_are_said),
     };
