@@ -102,15 +102,19 @@ static void check_states(const struct golden *golden, kiln_session *session, boo
 }
 
 /*
- * Prints a failure unless the step's value, the loss or a metric, is within the
- * bound of the file's: relative to itself, or to the metadata "loss_scale" for
- * losses that may be near zero.
+ * The step's value of a tensor [STEPS], relative to itself; where the metadata
+ * "loss_scale" is "rms", because losses may pass 0, to the tensor's root mean
+ * square.
  */
 static void check_value(const struct golden *golden, const char *tensor, int step, double value)
 {
     int64_t n;
     float *expected = golden_values(golden->file, "", tensor, &n);
-    double scale = golden_number(golden, "loss_scale", fabs(expected[step]));
+    double scale = fabs(expected[step]), squares = 0;
+    for (int64_t i = 0; i < n; i++)
+        squares += (double)expected[i] * expected[i];
+    if (!strcmp(golden_text(golden, "loss_scale", ""), "rms"))
+        scale = sqrt(squares / (double)n);
     golden_judge(tensor, step, fabs(value - expected[step]) / scale, golden->bound);
     free(expected);
 }
