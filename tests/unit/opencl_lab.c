@@ -285,3 +285,8 @@ double lab_time(struct lab *lab, struct kiln_step *step, const struct kiln_candi
     *processor_seconds = least;
     return best;
 }
+
+bool lab_too_large(int64_t multiply_adds)
+{
+    return getenv("KILN_TEST_SMALL") && multiply_adds > 3000;
+}

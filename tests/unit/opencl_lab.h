@@ -51,4 +51,8 @@ void lab_check(struct lab *, struct kiln_step *, const char *what, double relati
 double lab_time(struct lab *, struct kiln_step *, const struct kiln_candidate *, double seconds,
                 double *processor_seconds);
 
+/* True if a case of that many multiply-adds is to be left out: in simulators,
+ * with KILN_TEST_SMALL in the environment, where it would take minutes. */
+bool lab_too_large(int64_t multiply_adds);
+
 #endif

@@ -28,6 +28,8 @@ static void product(struct lab *lab, int64_t batch, int64_t m, int64_t n, int64_
 {
     struct kiln_step step = {.kind = KILN_STEP_MATMUL};
     struct kiln_step_matmul *s = &step.as.matmul;
+    if (lab_too_large(batch * m * n * k))
+        return;
     bool ta = form & 1, tb = form & 2, shared = form & 4;
     int64_t gap = form & 8 ? 3 : 0; /* rows lie apart */
     *s = (struct kiln_step_matmul){
@@ -84,6 +86,8 @@ static void convolution(struct lab *lab, const struct geometry *g, enum kiln_lay
     int64_t ow = (g->w + conv->pad[2] + conv->pad[3] - conv->dilation[1] * (g->kw - 1) - 1) /
                      conv->stride[1] +
                  1;
+    if (lab_too_large(g->n * g->o * oh * ow * (g->c / conv->groups) * g->kh * g->kw))
+        return;
     for (int i = 0; i < 3; i++) {
         struct kiln_step step = {.kind = kinds[i]};
         struct kiln_step_conv *s = &step.as.conv;
@@ -325,6 +329,8 @@ static void attention(struct lab *lab, int64_t batch, int64_t n_q, int64_t n_k, 
 {
     struct kiln_step step = {.kind = KILN_STEP_ATTENTION};
     struct kiln_step_attention *s = &step.as.attention;
+    if (lab_too_large(batch * n_q * n_k * (width + v_width)))
+        return;
     lab_clear(lab);
     *s = (struct kiln_step_attention){.batch = batch,
                                       .n_q = n_q,
