@@ -97,11 +97,12 @@ def context(name, n_feat, channels, batch, steps, dropout, seed):
                   classes=CLASSES)
 
 
-unet("cdiff-embedding", "embedding", 1, 8, **TWO_LEVELS, block_out_channels=(8, 16), norm_num_groups=4,
-     dropout=0.3, attention_head_dim=8, ema_decay=0.9)
-unet("cdiff-adaptive-norm", "adaptive_norm", 3, 8, **TWO_LEVELS, block_out_channels=(16, 16), norm_num_groups=8,
-     dropout=0.5, steps=100)
-unet("cdiff-concat", "concat", 1, 12, **TWO_LEVELS, block_out_channels=(12, 12), norm_num_groups=6, batch=3,
-     dropout=0.2, attention_head_dim=6)
-context("cdiff-context", 8, 1, 3, 400, 0.3, seed=17)
-context("cdiff-context-colour", 16, 3, 2, 50, 0.1, seed=1)
+if __name__ == "__main__":
+    unet("cdiff-embedding", "embedding", 1, 8, **TWO_LEVELS, block_out_channels=(8, 16), norm_num_groups=4,
+         dropout=0.3, attention_head_dim=8, ema_decay=0.9)
+    unet("cdiff-adaptive-norm", "adaptive_norm", 3, 8, **TWO_LEVELS, block_out_channels=(16, 16), norm_num_groups=8,
+         dropout=0.5, steps=100)
+    unet("cdiff-concat", "concat", 1, 12, **TWO_LEVELS, block_out_channels=(12, 12), norm_num_groups=6, batch=3,
+         dropout=0.2, attention_head_dim=6)
+    context("cdiff-context", 8, 1, 3, 400, 0.3, seed=17)
+    context("cdiff-context-colour", 16, 3, 2, 50, 0.1, seed=1)

@@ -70,12 +70,13 @@ def case(name, channels, size, schedule="linear", steps=1000, prediction="epsilo
                   training.pictures(batch, channels, size, size), zero_gradient=zero, tolerance="1e-4")
 
 
-case("ddpm-small", 1, 8, block_out_channels=(8, 16), down_block_types=("DownBlock2D", "AttnDownBlock2D"),
-     up_block_types=("AttnUpBlock2D", "UpBlock2D"), layers_per_block=1, norm_num_groups=4, attention_head_dim=None)
-case("ddpm-blocked", 3, 8, "squaredcos_cap_v2", 80, "v_prediction", 5.0, block_out_channels=(16, 32), layers_per_block=1,
-     down_block_types=("AttnDownBlock2D", "DownBlock2D"), up_block_types=("UpBlock2D", "AttnUpBlock2D"),
-     norm_num_groups=8, attention_head_dim=8, downsample_padding=0, flip_sin_to_cos=False, freq_shift=1, norm_eps=1e-6)
-case("ddpm-shift", 1, 12, "linear", 200, "sample", block_out_channels=(12, 24), layers_per_block=2,
-     down_block_types=("AttnDownBlock2D", "DownBlock2D"), up_block_types=("AttnUpBlock2D", "UpBlock2D"), norm_num_groups=3,
-     attention_head_dim=6, resnet_time_scale_shift="scale_shift", downsample_type="resnet", upsample_type="resnet",
-     mid_block_scale_factor=1.5, act_fn="mish", center_input_sample=True)
+if __name__ == "__main__":
+    case("ddpm-small", 1, 8, block_out_channels=(8, 16), down_block_types=("DownBlock2D", "AttnDownBlock2D"),
+         up_block_types=("AttnUpBlock2D", "UpBlock2D"), layers_per_block=1, norm_num_groups=4, attention_head_dim=None)
+    case("ddpm-blocked", 3, 8, "squaredcos_cap_v2", 80, "v_prediction", 5.0, block_out_channels=(16, 32), layers_per_block=1,
+         down_block_types=("AttnDownBlock2D", "DownBlock2D"), up_block_types=("UpBlock2D", "AttnUpBlock2D"),
+         norm_num_groups=8, attention_head_dim=8, downsample_padding=0, flip_sin_to_cos=False, freq_shift=1, norm_eps=1e-6)
+    case("ddpm-shift", 1, 12, "linear", 200, "sample", block_out_channels=(12, 24), layers_per_block=2,
+         down_block_types=("AttnDownBlock2D", "DownBlock2D"), up_block_types=("AttnUpBlock2D", "UpBlock2D"), norm_num_groups=3,
+         attention_head_dim=6, resnet_time_scale_shift="scale_shift", downsample_type="resnet", upsample_type="resnet",
+         mid_block_scale_factor=1.5, act_fn="mish", center_input_sample=True)

@@ -32,25 +32,27 @@ static int read_runs(const struct golden *golden, struct run runs[MAX_RUNS])
     return n;
 }
 
-/* Compiles a graph, writes what it may need, and runs it once. */
-static kiln_executable *start(const struct golden *golden, kiln_session *session,
-                              const kiln_graph *graph)
+/* Compiles a graph and writes the labels to it if it takes any. */
+static kiln_executable *compile(const struct golden *golden, kiln_session *session,
+                              const kiln_graph *graph, bool labelled)
 {
     struct kiln_error error;
     kiln_executable *executable;
     must(kiln_executable_create(session, graph, &(struct kiln_compile_options){0}, &executable,
                                 &error),
          "compile", &error);
-    if (golden_has(golden, "label", ""))
+    if (labelled)
         golden_write(golden, executable, "label", "label");
     return executable;
 }
 
 static void check_samples(const struct golden *golden, const struct run *run,
-                          const struct kiln_sampler_graphs *graphs, kiln_executable *finish)
+                          kiln_executable *finish)
 {
     struct kiln_error error;
-    int64_t n, size = kiln_shape_count(&graphs->plan.noise);
+    int64_t n, size;
+    struct kiln_shape shape = kiln_batch_shape(&golden->source.info, golden->source.size);
+    size = kiln_shape_count(&shape);
     float *expected = golden_values(golden->file, "samples.", run->name, &n);
     float *samples = malloc((size_t)size * sizeof *samples);
     must(kiln_executable_read(finish, "samples", samples, size * 4, &error), "samples", &error);
@@ -66,6 +68,25 @@ static void check_samples(const struct golden *golden, const struct run *run,
     free(samples);
 }
 
+/* All iterations, each with its row of coefficients. */
+static void iterate(const struct golden *golden, kiln_session *session,
+                    const struct kiln_sampler_graphs *graphs, bool labelled)
+{
+    struct kiln_error error;
+    kiln_executable *step = compile(golden, session, graphs->step, labelled);
+    size_t words = (size_t)graphs->plan.n_coefficients;
+    for (int i = 0; i < graphs->plan.n_iterations; i++) {
+        int32_t key[KILN_RNG_KEY_WORDS] = {[KILN_RNG_STEP] = i + 1};
+        must(kiln_executable_write(step, "rng", key, sizeof key, &error), "rng", &error);
+        must(kiln_executable_write(step, "coefficients",
+                                   graphs->plan.coefficients + (size_t)i * words,
+                                   (int64_t)(words * sizeof(float)), &error),
+             "coefficients", &error);
+        must(kiln_executable_run(step, &error), "step", &error);
+    }
+    kiln_executable_destroy(&step);
+}
+
 static void check_run(const struct golden *golden, kiln_device *device, const struct run *run)
 {
     struct kiln_error error;
@@ -76,28 +97,19 @@ static void check_run(const struct golden *golden, kiln_device *device, const st
     must(kiln_session_create(device, &(struct kiln_session_options){.fuse = true}, &session,
                              &error),
          "session", &error);
-    kiln_graph *all[] = {graphs.step, graphs.start, graphs.finish};
-    must(kiln_session_prepare(session, 3, all, 0, NULL, &error), "prepare", &error);
+    kiln_graph *all[3] = {graphs.start, graphs.finish, graphs.step};
+    must(kiln_session_prepare(session, graphs.step ? 3 : 2, all, 0, NULL, &error), "prepare",
+         &error);
     golden_set_states(golden, session);
-    kiln_executable *begin = start(golden, session, graphs.start);
-    kiln_executable *step = start(golden, session, graphs.step);
-    kiln_executable *finish = start(golden, session, graphs.finish);
-    golden_write(golden, begin, "noise", "noise");
-    must(kiln_executable_run(begin, &error), "start", &error);
-    int words = graphs.plan.n_coefficients;
-    for (int i = 0; i < graphs.plan.n_iterations; i++) {
-        int32_t key[KILN_RNG_KEY_WORDS] = {0, 0, i + 1, 0};
-        must(kiln_executable_write(step, "rng", key, sizeof key, &error), "rng", &error);
-        must(kiln_executable_write(step, "coefficients",
-                                   graphs.plan.coefficients + (size_t)i * (size_t)words,
-                                   words * (int64_t)sizeof(float), &error),
-             "coefficients", &error);
-        must(kiln_executable_run(step, &error), "step", &error);
-    }
+    kiln_executable *start = compile(golden, session, graphs.start, false);
+    kiln_executable *finish = compile(golden, session, graphs.finish, run->request.labelled);
+    golden_write(golden, start, "noise", "noise");
+    must(kiln_executable_run(start, &error), "start", &error);
+    if (graphs.step)
+        iterate(golden, session, &graphs, run->request.labelled);
     must(kiln_executable_run(finish, &error), "finish", &error);
-    check_samples(golden, run, &graphs, finish);
-    kiln_executable_destroy(&begin);
-    kiln_executable_destroy(&step);
+    check_samples(golden, run, finish);
+    kiln_executable_destroy(&start);
     kiln_executable_destroy(&finish);
     kiln_session_destroy(&session);
     kiln_sampler_graphs_finish(&graphs);
