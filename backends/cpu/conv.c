@@ -80,11 +80,13 @@ static bool few_channels(const struct kiln_step *step)
 
 static bool winograd_first(kiln_device_state *device, const struct kiln_step *step, struct kiln_candidate *candidate)
 {
+    candidate->winograd = true;
     return !few_channels(step) && onednn_accepts(device, step, candidate);
 }
 
 static bool winograd_second(kiln_device_state *device, const struct kiln_step *step, struct kiln_candidate *candidate)
 {
+    candidate->winograd = true;
     return few_channels(step) && onednn_accepts(device, step, candidate);
 }
 

@@ -61,6 +61,8 @@ struct kiln_candidate {
     const char *name;   /* constant, e.g. "winograd" */
     int64_t scratch_bytes;
     enum kiln_layout weight_layout; /* convolutions: what it needs or makes */
+    bool winograd;                  /* a Winograd algorithm, with its errors: about 1e-6 of the
+                                       result's norm; run.winograd = off does without */
 };
 
 #define KILN_MAX_CANDIDATES 16

@@ -27,6 +27,7 @@ enum kiln_status kiln_session_create(kiln_device *device,
         return kiln_fail(error, KILN_MACHINE, "out of memory");
     }
     kiln_tuner_fix(session->tuner, session->options.candidate);
+    kiln_tuner_allow_winograd(session->tuner, !session->options.no_winograd);
     *out = session;
     return KILN_OK;
 }

@@ -16,6 +16,7 @@ struct kiln_tuner {
     kiln_device *device;
     bool enabled;
     int fixed;   /* the candidate if not enabled */
+    bool winograd;
     double left; /* seconds */
     struct kiln_tune_table table;
     bool changed, announced;
@@ -29,7 +30,8 @@ kiln_tuner *kiln_tuner_create(kiln_device *device, bool enabled, double seconds)
     kiln_tuner *tuner = calloc(1, sizeof *tuner);
     if (!tuner)
         return NULL;
-    *tuner = (kiln_tuner){.device = device, .enabled = enabled, .left = seconds};
+    *tuner = (kiln_tuner){
+        .device = device, .enabled = enabled, .winograd = true, .left = seconds};
     const struct kiln_caps *caps = kiln_device_caps(device);
     const struct kiln_backend *backend = kiln_device_backend(device);
     const char *libraries = backend->libraries(kiln_device_backend_state(device));
@@ -51,6 +53,11 @@ kiln_tuner *kiln_tuner_create(kiln_device *device, bool enabled, double seconds)
 void kiln_tuner_fix(kiln_tuner *tuner, int candidate)
 {
     tuner->fixed = candidate;
+}
+
+void kiln_tuner_allow_winograd(kiln_tuner *tuner, bool allowed)
+{
+    tuner->winograd = allowed;
 }
 
 void kiln_tuner_save(kiln_tuner *tuner)
@@ -75,8 +82,13 @@ int kiln_tuner_candidates(void *user, const struct kiln_step *step,
                           struct kiln_candidate candidates[KILN_MAX_CANDIDATES])
 {
     kiln_tuner *tuner = user;
-    return kiln_device_backend(tuner->device)
-        ->candidates(kiln_device_backend_state(tuner->device), step, candidates);
+    int n = kiln_device_backend(tuner->device)
+                ->candidates(kiln_device_backend_state(tuner->device), step, candidates);
+    int kept = 0;
+    for (int i = 0; i < n; i++)
+        if (tuner->winograd || !candidates[i].winograd)
+            candidates[kept++] = candidates[i];
+    return kept;
 }
 
 /* "winograd OIhw16i16o": what a choice is called in the file. */

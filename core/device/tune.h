@@ -19,6 +19,8 @@ typedef struct kiln_tuner kiln_tuner;
 kiln_tuner *kiln_tuner_create(kiln_device *, bool enabled, double seconds);
 /* Without measuring: the candidate of this number, or the last. Default 0. */
 void kiln_tuner_fix(kiln_tuner *, int candidate);
+/* Whether Winograd's algorithms may be chosen. Default true. */
+void kiln_tuner_allow_winograd(kiln_tuner *, bool);
 /* Writes new choices to the cache. */
 void kiln_tuner_save(kiln_tuner *);
 void kiln_tuner_destroy(kiln_tuner **);

@@ -166,7 +166,8 @@ enum kiln_status kiln_session_choose_layout(kiln_session *session, int n_graphs,
     struct attempt first = {.layout = session->feature_layout};
     enum kiln_status status = plan_attempt(session, n_graphs, graphs, false, &first, error);
     char key[64];
-    snprintf(key, sizeof key, "feature maps of plan %016llx", (unsigned long long)first.hash);
+    snprintf(key, sizeof key, "feature maps of plan %016llx%s", (unsigned long long)first.hash,
+             session->options.no_winograd ? " without winograd" : "");
     finish_attempt(&first);
     if (status)
         return status;

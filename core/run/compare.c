@@ -39,10 +39,9 @@ struct comparison {
 static enum kiln_status prepare(struct comparison *c, int side, bool fused,
                                 struct kiln_error *error)
 {
-    struct kiln_session_options options = {.fuse = fused,
-                                           .tune = fused && !c->options->no_tune,
-                                           .tune_seconds =
-                                               kiln_config_float(c->config, "run", "tune_seconds")};
+    const struct kiln_run_device how = {.no_fuse = !fused,
+                                        .no_tune = !fused || c->options->no_tune};
+    struct kiln_session_options options = kiln_experiment_session_options(c->config, &how);
     struct kiln_compile_options compile = {.keep = true};
     struct kiln_resident resident[2];
     int n = kiln_experiment_resident(&c->experiment, &c->source, resident);

@@ -205,6 +205,17 @@ static const char *device_spec(const kiln_config *config)
                                                    : kiln_config_string(config, "run", "device");
 }
 
+struct kiln_session_options kiln_experiment_session_options(const kiln_config *config,
+                                                            const struct kiln_run_device *how)
+{
+    return (struct kiln_session_options){
+        .fuse = !how->no_fuse,
+        .tune = !how->no_tune,
+        .tune_seconds = kiln_config_float(config, "run", "tune_seconds"),
+        .no_winograd = strcmp(kiln_config_string(config, "run", "winograd"), "off") == 0,
+    };
+}
+
 enum kiln_status kiln_experiment_session(const kiln_config *config,
                                          const struct kiln_run_device *how, kiln_device **device,
                                          kiln_session **session, struct kiln_error *error)
@@ -219,11 +230,7 @@ enum kiln_status kiln_experiment_session(const kiln_config *config,
     enum kiln_status status = kiln_device_open(device_spec(config), &device_options, device, error);
     if (status)
         return status;
-    const struct kiln_session_options options = {
-        .fuse = !how->no_fuse,
-        .tune = !how->no_tune,
-        .tune_seconds = kiln_config_float(config, "run", "tune_seconds"),
-    };
+    const struct kiln_session_options options = kiln_experiment_session_options(config, how);
     status = kiln_session_create(*device, &options, session, error);
     if (status)
         kiln_device_close(device);

@@ -58,6 +58,9 @@ struct kiln_run_device {
     bool no_fuse, no_tune;
 };
 
+/* By the section [run] of a config. */
+struct kiln_session_options kiln_experiment_session_options(const kiln_config *,
+                                                            const struct kiln_run_device *);
 /* Opens the device that the command line, $KILN_DEVICE or the config asks for,
  * in this order, and a session on it. */
 enum kiln_status kiln_experiment_session(const kiln_config *, const struct kiln_run_device *,

@@ -59,6 +59,9 @@ const struct kiln_option kiln_core_options[] = {
     {"run", "seed", KILN_OPTION_INT, "0", 0, LARGEST_SEED, NULL,
      "seed of the weights, of the data's order and of training's noise"},
     {"run", "threads", KILN_OPTION_INT, "0", 0, 4096, NULL, "CPU threads; 0: all cores"},
+    {"run", "winograd", KILN_OPTION_CHOICE, "auto", 0, 0, "auto|off",
+     "auto: convolutions by Winograd's algorithm where it is faster; off: never (errors of 1e-7 "
+     "instead of 1e-6)"},
     {"run", "tune_seconds", KILN_OPTION_FLOAT, "30", 0, 86400, NULL,
      "time for measuring algorithms and layouts; 0: take the defaults"},
     {0}};

@@ -67,8 +67,7 @@ static bool uses_winograd(const kiln_device *device, const struct kiln_plan *pla
                                                         candidates);
         *most_candidates = n > *most_candidates ? n : *most_candidates;
         for (int k = 0; k < n; k++)
-            if (candidates[k].algorithm == step->algorithm && candidates[k].name &&
-                strstr(candidates[k].name, "winograd"))
+            if (candidates[k].algorithm == step->algorithm && candidates[k].winograd)
                 winograd = true;
     }
     return winograd;

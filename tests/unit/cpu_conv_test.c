@@ -98,13 +98,12 @@ static void add_products(struct problem *p, enum kiln_step_kind kind)
                             }
 }
 
-static void compare(const struct problem *p, const char *name, const float *got)
+static void compare(const struct problem *p, const char *name, bool winograd, const float *got)
 {
     double largest = 0;
     for (int64_t i = 0; i < p->out_count; i++)
         largest = fmax(largest, p->magnitude[i]);
     /* Winograd mixes the terms of a tile: its bound is relative to the largest sum */
-    bool winograd = strstr(name, "winograd") != NULL;
     for (int64_t i = 0; i < p->out_count; i++) {
         double bound = winograd ? 1e-5 * largest : 2e-6 * p->magnitude[i] + 1e-30;
         if (!(fabs(got[i] - p->sum[i]) <= bound))
@@ -134,7 +133,7 @@ static void check_candidate(struct lab *lab, const struct problem *p, struct kil
                                                                                     : to_x ? p->xn
                                                                                            : p->wn,
                         lab_at(lab, to_y ? s->y : to_x ? s->x : s->weight), true);
-    compare(p, candidate->name, got);
+    compare(p, candidate->name, candidate->winograd, got);
     free(got);
     free(x);
     free(w);

@@ -167,6 +167,33 @@ static void choices_are_kept(void **unused)
     kiln_device_close(&device);
 }
 
+/* With its permission withdrawn no Winograd algorithm is offered, nor chosen by
+ * a choice that was kept from before. */
+static void winograd_can_be_left_out(void **unused)
+{
+    (void)unused;
+    kiln_device *device = open_cpu();
+    struct kiln_step step = conv(KILN_STEP_CONV, 64, 64);
+    step.as.conv.x_layout = step.as.conv.y_layout = KILN_LAYOUT_NCHW16C;
+    struct kiln_candidate all[KILN_MAX_CANDIDATES], others[KILN_MAX_CANDIDATES];
+    kiln_tuner *tuner = kiln_tuner_create(device, true, 5);
+    int n = kiln_tuner_candidates(tuner, &step, all), n_winograd = 0;
+    for (int i = 0; i < n; i++)
+        n_winograd += all[i].winograd;
+    if (n > 0)
+        kiln_tuner_choose(tuner, &step, n, all);
+    kiln_tuner_allow_winograd(tuner, false);
+    int kept = kiln_tuner_candidates(tuner, &step, others);
+    assert_int_equal(kept, n - n_winograd);
+    for (int i = 0; i < kept; i++)
+        assert_false(others[i].winograd);
+    if (kept > 0)
+        assert_false(others[kiln_tuner_choose(tuner, &step, kept, others)].winograd);
+    print_message("%d of %d algorithms are Winograd's\n", n_winograd, n);
+    kiln_tuner_destroy(&tuner);
+    kiln_device_close(&device);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -174,6 +201,7 @@ int main(void)
         cmocka_unit_test(the_file_is_merged_and_distrusted),
         cmocka_unit_test(all_candidates_of_the_cpu_agree),
         cmocka_unit_test(choices_are_kept),
+        cmocka_unit_test(winograd_can_be_left_out),
     };
     if (!mkdtemp(folder))
         return 1;
