@@ -33,7 +33,7 @@ static kiln_node with_planes(const struct cdiff *net, kiln_graph *g, kiln_node x
     return kiln_concat(g, 2, (const kiln_node[]){x, planes}, 1);
 }
 
-static kiln_node network(void *user, kiln_graph *g, kiln_node x, kiln_node t, kiln_node label,
+static kiln_node network(const void *user, kiln_graph *g, kiln_node x, kiln_node t, kiln_node label,
                          bool training)
 {
     const struct cdiff *net = user;
@@ -43,37 +43,6 @@ static kiln_node network(void *user, kiln_graph *g, kiln_node x, kiln_node t, ki
         return unet2d_build(&net->unet, g, "", with_planes(net, g, x, label), t, 0, training,
                             STREAM_NETWORK);
     return unet2d_build(&net->unet, g, "", x, t, label, training, STREAM_NETWORK);
-}
-
-static kiln_node null_label(const struct cdiff *net, kiln_graph *g, int64_t n)
-{
-    int32_t label = (int32_t)net->diffusion.data.n_classes;
-    return kiln_expand(g, kiln_constant(g, KILN_I32, KILN_SHAPE(1), &label), KILN_SHAPE(n));
-}
-
-/* The network with guidance: e = e_null + w (e_label - e_null), both from one
- * doubled batch. */
-struct guided {
-    const struct cdiff *net;
-    double guidance;
-};
-
-static kiln_node guided_network(void *user, kiln_graph *g, kiln_node x, kiln_node t,
-                                kiln_node label, bool training)
-{
-    const struct guided *guided = user;
-    void *net = (void *)guided->net;
-    if (guided->guidance == 1)
-        return network(net, g, x, t, label, training);
-    int64_t n = kiln_shape(g, x).d[0];
-    kiln_node twice_x = kiln_concat(g, 2, (const kiln_node[]){x, x}, 0);
-    kiln_node twice_t = kiln_concat(g, 2, (const kiln_node[]){t, t}, 0);
-    kiln_node labels =
-        kiln_concat(g, 2, (const kiln_node[]){label, null_label(guided->net, g, n)}, 0);
-    kiln_node out = network(net, g, twice_x, twice_t, labels, training);
-    kiln_node on_label = kiln_narrow(g, out, 0, 0, n), on_null = kiln_narrow(g, out, 0, n, n);
-    return kiln_add(g, on_null,
-                    kiln_mul_scalar(g, kiln_sub(g, on_label, on_null), guided->guidance));
 }
 
 /* --- configuration ------------------------------------------------------------ */
@@ -152,7 +121,8 @@ static enum kiln_status create(const kiln_config *config, const struct kiln_data
     net->context_unet = !strcmp(kiln_config_string(config, "network", "arch"), "context_unet");
     net->n_feat = kiln_config_int(config, "network", "n_feat");
     net->label_dropout = kiln_config_float(config, "train", "label_dropout");
-    enum kiln_status status = diffusion_init(&net->diffusion, config, data, error);
+    enum kiln_status status = diffusion_init(&net->diffusion, network, config, data, error);
+    net->diffusion.null_label = data->n_classes;
     if (!status)
         status = net->context_unet ? init_context_unet(net, config, data, error)
                                    : init_unet(net, config, data, error);
@@ -166,13 +136,6 @@ static enum kiln_status create(const kiln_config *config, const struct kiln_data
 
 /* --- training --------------------------------------------------------------------- */
 
-static int phases(void *user, struct kiln_phase out[KILN_MAX_PHASES])
-{
-    (void)user;
-    out[0] = (struct kiln_phase){.name = "denoise", .group = "", .repeats = 1};
-    return 1;
-}
-
 static void loss(void *user, kiln_graph *g, int phase, const struct kiln_batch *batch,
                  struct kiln_loss *out)
 {
@@ -181,53 +144,16 @@ static void loss(void *user, kiln_graph *g, int phase, const struct kiln_batch *
     struct kiln_rng rng = {.kind = KILN_RNG_UNIFORM, .stream = STREAM_LABEL};
     kiln_node drop = kiln_less(g, kiln_random(g, KILN_SHAPE(batch->size), rng),
                                kiln_scalar(g, net->label_dropout));
-    kiln_node label = kiln_select(g, drop, null_label(net, g, batch->size), batch->label);
-    out->loss = diffusion_loss(&net->diffusion, g, batch, label, network, user);
+    kiln_node label =
+        kiln_select(g, drop, diffusion_null_label(&net->diffusion, g, batch->size), batch->label);
+    out->loss = diffusion_loss(&net->diffusion, g, batch, label);
 }
 
 static void evaluate(void *user, kiln_graph *g, const struct kiln_batch *batch,
                      struct kiln_figures *figures)
 {
     const struct cdiff *net = user;
-    diffusion_figures(&net->diffusion, g, batch, batch->label, network, user, figures);
-}
-
-/* --- sampling ----------------------------------------------------------------------- */
-
-static enum kiln_status sample_plan(void *user, const struct kiln_sample_request *request,
-                                    struct kiln_sample_plan *plan, struct kiln_error *error)
-{
-    const struct cdiff *net = user;
-    return diffusion_sample_plan(&net->diffusion, request, plan, error);
-}
-
-static void sample_start(void *user, kiln_graph *g, const struct kiln_sample_request *request,
-                         kiln_node noise, kiln_node *carried)
-{
-    const struct cdiff *net = user;
-    diffusion_sample_start(&net->diffusion, g, request, noise, carried);
-}
-
-static void sample_step(void *user, kiln_graph *g, const struct kiln_sample_request *request,
-                        const kiln_node *carried, kiln_node coefficients, kiln_node label,
-                        kiln_node *next)
-{
-    const struct cdiff *net = user;
-    struct guided guided = {net, request->guidance};
-    if (!label) { /* unconditional */
-        label = null_label(net, g, request->batch);
-        guided.guidance = 1;
-    }
-    diffusion_sample_step(&net->diffusion, g, request, carried, coefficients, label, guided_network,
-                          &guided, next);
-}
-
-static kiln_node sample_finish(void *user, kiln_graph *g, const struct kiln_sample_request *request,
-                               const kiln_node *carried, kiln_node label)
-{
-    const struct cdiff *net = user;
-    (void)request, (void)label;
-    return diffusion_sample_finish(&net->diffusion, g, carried);
+    diffusion_figures(&net->diffusion, g, batch, batch->label, figures);
 }
 
 static const struct kiln_model cdiff = {
@@ -238,14 +164,9 @@ static const struct kiln_model cdiff = {
     .options = options,
     .create = create,
     .destroy = destroy,
-    .phases = phases,
+    DIFFUSION_FUNCTIONS,
     .loss = loss,
     .evaluate = evaluate,
-    .samplers = diffusion_samplers,
-    .sample_plan = sample_plan,
-    .sample_start = sample_start,
-    .sample_step = sample_step,
-    .sample_finish = sample_finish,
     .reference = "diffusers UNet2DModel; TeaPearce/Conditional_Diffusion_MNIST",
     .check = "[data]\n"
              "source = shapes\n"

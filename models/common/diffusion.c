@@ -29,11 +29,12 @@ static enum timestep_spacing spacing_of(const kiln_config *config)
     return is(config, "timestep_spacing", "trailing") ? SPACING_TRAILING : SPACING_DEFAULT;
 }
 
-enum kiln_status diffusion_init(struct diffusion *d, const kiln_config *config,
-                                const struct kiln_data_info *data, struct kiln_error *error)
+enum kiln_status diffusion_init(struct diffusion *d, diffusion_network_fn *network,
+                                const kiln_config *config, const struct kiln_data_info *data,
+                                struct kiln_error *error)
 {
     bool zero_snr = kiln_config_bool(config, section, "rescale_betas_zero_snr");
-    *d = (struct diffusion){.data = *data};
+    *d = (struct diffusion){.network = network, .data = *data};
     d->sampling = (struct sampler_options){
         .prediction = prediction_of(config),
         .spacing = spacing_of(config),
@@ -65,6 +66,13 @@ enum kiln_status diffusion_init(struct diffusion *d, const kiln_config *config,
 void diffusion_finish(struct diffusion *d)
 {
     noise_schedule_finish(&d->schedule);
+}
+
+int diffusion_phases(void *model, struct kiln_phase phases[KILN_MAX_PHASES])
+{
+    (void)model;
+    phases[0] = (struct kiln_phase){.name = "denoise", .group = "", .repeats = 1};
+    return 1;
 }
 
 /* --- tables over timesteps ------------------------------------------------- */
@@ -116,8 +124,7 @@ struct noisy {
 
 /* x_t = signal x + noise epsilon, the network's output and its target. */
 static struct noisy evaluate_at(const struct diffusion *d, kiln_graph *g,
-                                const struct kiln_batch *batch, kiln_node label, kiln_node t,
-                                diffusion_network_fn *network, void *user)
+                                const struct kiln_batch *batch, kiln_node label, kiln_node t)
 {
     kiln_node rows = kiln_gather_rows(g, timestep_table(d, g), t);
     kiln_node signal = column(g, rows, TABLE_SIGNAL), noise = column(g, rows, TABLE_NOISE);
@@ -127,7 +134,7 @@ static struct noisy evaluate_at(const struct diffusion *d, kiln_graph *g,
     struct kiln_rng rng = {.kind = KILN_RNG_NORMAL, .stream = STREAM_NOISE};
     kiln_node epsilon = kiln_random(g, kiln_shape(g, x), rng);
     kiln_node x_t = kiln_add(g, kiln_mul(g, signal, x), kiln_mul(g, noise, epsilon));
-    kiln_node out = network(user, g, x_t, kiln_cast(g, t, KILN_F32), label, batch->training);
+    kiln_node out = d->network(d, g, x_t, kiln_cast(g, t, KILN_F32), label, batch->training);
     struct noisy result = {.out = out, .epsilon = epsilon, .weight = column(g, rows, TABLE_WEIGHT)};
     switch (d->sampling.prediction) {
     case PREDICT_EPSILON:
@@ -158,11 +165,17 @@ static kiln_node random_timesteps(const struct diffusion *d, kiln_graph *g, int6
         g, t, kiln_constant(g, KILN_I32, KILN_SHAPE(1), (const int32_t[]){d->first_timestep}));
 }
 
+kiln_node diffusion_null_label(const struct diffusion *d, kiln_graph *g, int64_t n)
+{
+    int32_t label = (int32_t)d->null_label;
+    return kiln_expand(g, kiln_constant(g, KILN_I32, KILN_SHAPE(1), &label), KILN_SHAPE(n));
+}
+
 kiln_node diffusion_loss(const struct diffusion *d, kiln_graph *g, const struct kiln_batch *batch,
-                         kiln_node label, diffusion_network_fn *network, void *user)
+                         kiln_node label)
 {
     kiln_node t = random_timesteps(d, g, batch->size);
-    struct noisy at = evaluate_at(d, g, batch, label, t, network, user);
+    struct noisy at = evaluate_at(d, g, batch, label, t);
     kiln_graph_label(g, "loss");
     kiln_node error = kiln_square(g, kiln_sub(g, at.out, at.target));
     if (d->snr_gamma)
@@ -171,18 +184,16 @@ kiln_node diffusion_loss(const struct diffusion *d, kiln_graph *g, const struct 
 }
 
 static kiln_node epsilon_error(const struct diffusion *d, kiln_graph *g,
-                               const struct kiln_batch *batch, kiln_node label, kiln_node t,
-                               diffusion_network_fn *network, void *user)
+                               const struct kiln_batch *batch, kiln_node label, kiln_node t)
 {
-    struct noisy at = evaluate_at(d, g, batch, label, t, network, user);
+    struct noisy at = evaluate_at(d, g, batch, label, t);
     double pixels = (double)(d->data.channels * d->data.height * d->data.width);
     kiln_node error = kiln_square(g, kiln_sub(g, at.epsilon_out, at.epsilon));
     return kiln_mul_scalar(g, kiln_sum_per_sample(g, error), 1 / pixels);
 }
 
 void diffusion_figures(const struct diffusion *d, kiln_graph *g, const struct kiln_batch *batch,
-                       kiln_node label, diffusion_network_fn *network, void *user,
-                       struct kiln_figures *figures)
+                       kiln_node label, struct kiln_figures *figures)
 {
     static const char *const names[] = {
         "epsilon_error_t05", "epsilon_error_t15", "epsilon_error_t25", "epsilon_error_t35",
@@ -190,11 +201,11 @@ void diffusion_figures(const struct diffusion *d, kiln_graph *g, const struct ki
         "epsilon_error_t85", "epsilon_error_t95"};
     kiln_node t = random_timesteps(d, g, batch->size);
     figures->figures[figures->n++] =
-        (struct kiln_metric){"epsilon_error", epsilon_error(d, g, batch, label, t, network, user)};
+        (struct kiln_metric){"epsilon_error", epsilon_error(d, g, batch, label, t)};
     for (int i = 0; i < 10; i++) {
         double middle = d->schedule.n * (i + 0.5) / 10;
         kiln_node at = kiln_cast(g, kiln_full(g, KILN_SHAPE(batch->size), floor(middle)), KILN_I32);
         figures->figures[figures->n++] =
-            (struct kiln_metric){names[i], epsilon_error(d, g, batch, label, at, network, user)};
+            (struct kiln_metric){names[i], epsilon_error(d, g, batch, label, at)};
     }
 }

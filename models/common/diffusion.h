@@ -13,10 +13,14 @@ enum { STREAM_TIMESTEP = 1, STREAM_NOISE, STREAM_SAMPLER, STREAM_LABEL, STREAM_N
 
 /* The network: x [n, c, h, w] in -1..1 plus noise, t f32 [n], label i32 [n] or
  * 0 -> output of x's shape, of the configured prediction_type. */
-typedef kiln_node diffusion_network_fn(void *user, kiln_graph *, kiln_node x, kiln_node t,
+typedef kiln_node diffusion_network_fn(const void *model, kiln_graph *, kiln_node x, kiln_node t,
                                        kiln_node label, bool training);
 
+/* The first member of a plugin's state, so that functions here serve as the
+ * plugin's own. */
 struct diffusion {
+    diffusion_network_fn *network; /* called with the plugin's state */
+    int64_t null_label;            /* the label that is no condition; 0 = the network takes none */
     struct noise_schedule schedule;
     struct sampler_options sampling; /* kind, steps, eta and noise_scale by request */
     double clip;                     /* largest |x0| when sampling, 0 = unclipped */
@@ -70,9 +74,12 @@ struct diffusion {
 extern const char *const diffusion_samplers[];
 
 /* KILN_INPUT names the key. diffusion_finish frees. */
-enum kiln_status diffusion_init(struct diffusion *, const kiln_config *,
+enum kiln_status diffusion_init(struct diffusion *, diffusion_network_fn *, const kiln_config *,
                                 const struct kiln_data_info *, struct kiln_error *);
 void diffusion_finish(struct diffusion *);
+
+/* i32 [n], each the null label. */
+kiln_node diffusion_null_label(const struct diffusion *, kiln_graph *, int64_t n);
 
 /*
  * The loss of Ho et al. 2020, eq. 14 (mean over pixels and batch), for the
@@ -80,22 +87,37 @@ void diffusion_finish(struct diffusion *);
  * network as it is.
  */
 kiln_node diffusion_loss(const struct diffusion *, kiln_graph *, const struct kiln_batch *,
-                         kiln_node label, diffusion_network_fn *, void *user);
+                         kiln_node label);
 /* Per-sample squared error of the predicted noise: at a random timestep, and
  * at ten timesteps spread over the process. */
 void diffusion_figures(const struct diffusion *, kiln_graph *, const struct kiln_batch *,
-                       kiln_node label, diffusion_network_fn *, void *user, struct kiln_figures *);
+                       kiln_node label, struct kiln_figures *);
 
-/* The sampling functions of struct kiln_model. */
-enum kiln_status diffusion_sample_plan(const struct diffusion *, const struct kiln_sample_request *,
+/*
+ * The phases and samplers of struct kiln_model. Where the network takes a
+ * label, sampling is guided (Ho & Salimans 2022): out = null + w (on_label -
+ * null) with w = request->guidance, both from one doubled batch; w = 1 and
+ * sampling without a label evaluate once.
+ */
+/* clang-format off */
+#define DIFFUSION_FUNCTIONS                                                                        \
+    .phases = diffusion_phases,                                                                    \
+    .samplers = diffusion_samplers,                                                                \
+    .sample_plan = diffusion_sample_plan,                                                          \
+    .sample_start = diffusion_sample_start,                                                        \
+    .sample_step = diffusion_sample_step,                                                          \
+    .sample_finish = diffusion_sample_finish
+/* clang-format on */
+
+int diffusion_phases(void *model, struct kiln_phase phases[KILN_MAX_PHASES]);
+enum kiln_status diffusion_sample_plan(void *model, const struct kiln_sample_request *,
                                        struct kiln_sample_plan *, struct kiln_error *);
-void diffusion_sample_start(const struct diffusion *, kiln_graph *,
-                            const struct kiln_sample_request *, kiln_node noise,
-                            kiln_node *carried);
-void diffusion_sample_step(const struct diffusion *, kiln_graph *,
-                           const struct kiln_sample_request *, const kiln_node *carried,
-                           kiln_node coefficients, kiln_node label, diffusion_network_fn *,
-                           void *user, kiln_node *next);
-kiln_node diffusion_sample_finish(const struct diffusion *, kiln_graph *, const kiln_node *carried);
+void diffusion_sample_start(void *model, kiln_graph *, const struct kiln_sample_request *,
+                            kiln_node noise, kiln_node *carried);
+void diffusion_sample_step(void *model, kiln_graph *, const struct kiln_sample_request *,
+                           const kiln_node *carried, kiln_node coefficients, kiln_node label,
+                           kiln_node *next);
+kiln_node diffusion_sample_finish(void *model, kiln_graph *, const struct kiln_sample_request *,
+                                  const kiln_node *carried, kiln_node label);
 
 #endif

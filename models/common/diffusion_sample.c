@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "models/common/diffusion.h"
+#include "models/common/sampling.h"
 
 const char *const diffusion_samplers[] = {
     "ddim", "ddpm", "dpmpp_2m", "heun", "euler", "euler_ancestral", "pndm", NULL,
@@ -14,7 +15,7 @@ static enum kiln_status make_table(const struct diffusion *d,
                                    const struct kiln_sample_request *request,
                                    struct sampler_table *table, struct kiln_error *error)
 {
-    const char *name = *request->sampler ? request->sampler : diffusion_samplers[0];
+    const char *name = sampling_name(request, diffusion_samplers);
     int kind = sampler_find(name);
     if (kind < 0)
         return kiln_fail(error, KILN_INPUT, "[sample] sampler: '%s' is not a diffusion sampler",
@@ -30,10 +31,10 @@ static enum kiln_status make_table(const struct diffusion *d,
     return sampler_table_init(table, &d->schedule, &options, error);
 }
 
-enum kiln_status diffusion_sample_plan(const struct diffusion *d,
-                                       const struct kiln_sample_request *request,
+enum kiln_status diffusion_sample_plan(void *model, const struct kiln_sample_request *request,
                                        struct kiln_sample_plan *plan, struct kiln_error *error)
 {
+    const struct diffusion *d = model;
     struct sampler_table table;
     enum kiln_status status = make_table(d, request, &table, error);
     if (status)
@@ -52,10 +53,10 @@ enum kiln_status diffusion_sample_plan(const struct diffusion *d,
     return KILN_OK;
 }
 
-void diffusion_sample_start(const struct diffusion *d, kiln_graph *g,
-                            const struct kiln_sample_request *request, kiln_node noise,
-                            kiln_node *carried)
+void diffusion_sample_start(void *model, kiln_graph *g, const struct kiln_sample_request *request,
+                            kiln_node noise, kiln_node *carried)
 {
+    const struct diffusion *d = model;
     struct sampler_table table;
     struct kiln_error error;
     if (make_table(d, request, &table, &error)) {
@@ -68,15 +69,11 @@ void diffusion_sample_start(const struct diffusion *d, kiln_graph *g,
     sampler_table_finish(&table);
 }
 
-static kiln_node word(kiln_graph *g, kiln_node row, int index)
-{
-    return kiln_reshape(g, kiln_narrow(g, row, 0, index, 1), KILN_SHAPE(1, 1, 1, 1));
-}
-
 /* a x + b out with the row's words a and b */
 static kiln_node combine(kiln_graph *g, kiln_node row, int a, kiln_node x, int b, kiln_node out)
 {
-    return kiln_add(g, kiln_mul(g, word(g, row, a), x), kiln_mul(g, word(g, row, b), out));
+    return kiln_add(g, kiln_mul(g, sampling_word(g, row, a, x), x),
+                    kiln_mul(g, sampling_word(g, row, b, x), out));
 }
 
 /* True if any iteration uses the word. */
@@ -96,17 +93,35 @@ static kiln_node next_value(const struct sampler_table *table, kiln_graph *g, in
         int index = sampler_row_index(table, k, s);
         if (!used(table, index))
             continue;
-        kiln_node term = kiln_mul(g, word(g, row, index), sources[s]);
+        kiln_node term = kiln_mul(g, sampling_word(g, row, index, sources[s]), sources[s]);
         sum = sum ? kiln_add(g, sum, term) : term;
     }
     return sum ? sum : kiln_full(g, kiln_shape(g, sources[SOURCE_X]), 0);
 }
 
-void diffusion_sample_step(const struct diffusion *d, kiln_graph *g,
-                           const struct kiln_sample_request *request, const kiln_node *carried,
-                           kiln_node row, kiln_node label, diffusion_network_fn *network,
-                           void *user, kiln_node *next)
+/* The network's output, guided if it takes a label. */
+static kiln_node guided_network(const struct diffusion *d, kiln_graph *g, kiln_node x, kiln_node t,
+                                kiln_node label, double guidance)
 {
+    if (!d->null_label)
+        return d->network(d, g, x, t, 0, false);
+    int64_t n = kiln_shape(g, x).d[0];
+    kiln_node null = diffusion_null_label(d, g, n);
+    if (!label || guidance == 1)
+        return d->network(d, g, x, t, label ? label : null, false);
+    kiln_node twice_x = kiln_concat(g, 2, (const kiln_node[]){x, x}, 0);
+    kiln_node twice_t = kiln_concat(g, 2, (const kiln_node[]){t, t}, 0);
+    kiln_node labels = kiln_concat(g, 2, (const kiln_node[]){label, null}, 0);
+    kiln_node out = d->network(d, g, twice_x, twice_t, labels, false);
+    kiln_node on_label = kiln_narrow(g, out, 0, 0, n), on_null = kiln_narrow(g, out, 0, n, n);
+    return kiln_add(g, on_null, kiln_mul_scalar(g, kiln_sub(g, on_label, on_null), guidance));
+}
+
+void diffusion_sample_step(void *model, kiln_graph *g, const struct kiln_sample_request *request,
+                           const kiln_node *carried, kiln_node row, kiln_node label,
+                           kiln_node *next)
+{
+    const struct diffusion *d = model;
     struct sampler_table table;
     struct kiln_error error;
     if (make_table(d, request, &table, &error)) {
@@ -114,12 +129,12 @@ void diffusion_sample_step(const struct diffusion *d, kiln_graph *g,
         return;
     }
     kiln_node x = carried[0];
-    kiln_node t = kiln_expand(g, kiln_reshape(g, word(g, row, ROW_T), KILN_SHAPE(1)),
-                              KILN_SHAPE(request->batch));
-    kiln_node out = network(user, g, kiln_mul(g, x, word(g, row, ROW_IN_SCALE)), t, label, false);
+    kiln_node t = kiln_expand(g, kiln_narrow(g, row, 0, ROW_T, 1), KILN_SHAPE(request->batch));
+    kiln_node in = kiln_mul(g, x, sampling_word(g, row, ROW_IN_SCALE, x));
+    kiln_node out = guided_network(d, g, in, t, label, request->guidance);
     kiln_graph_label(g, "sampler");
     kiln_node x0 = combine(g, row, ROW_X0_X, x, ROW_X0_OUT, out);
-    const char *name = *request->sampler ? request->sampler : diffusion_samplers[0];
+    const char *name = sampling_name(request, diffusion_samplers);
     if (d->clip > 0 && (!strcmp(name, "ddpm") || !strcmp(name, "ddim")))
         x0 = kiln_clamp(g, x0, -d->clip, d->clip);
     struct kiln_rng rng = {.kind = KILN_RNG_NORMAL, .stream = STREAM_SAMPLER};
@@ -137,9 +152,12 @@ void diffusion_sample_step(const struct diffusion *d, kiln_graph *g,
     sampler_table_finish(&table);
 }
 
-kiln_node diffusion_sample_finish(const struct diffusion *d, kiln_graph *g,
-                                  const kiln_node *carried)
+kiln_node diffusion_sample_finish(void *model, kiln_graph *g,
+                                  const struct kiln_sample_request *request,
+                                  const kiln_node *carried, kiln_node label)
 {
+    const struct diffusion *d = model;
+    (void)request, (void)label;
     if (d->unit_range)
         return carried[0];
     return kiln_add_scalar(g, kiln_mul_scalar(g, carried[0], 0.5), 0.5);

@@ -15,7 +15,7 @@ static const struct kiln_option options[] = {
     {0},
 };
 
-static kiln_node network(void *user, kiln_graph *g, kiln_node x, kiln_node t, kiln_node label,
+static kiln_node network(const void *user, kiln_graph *g, kiln_node x, kiln_node t, kiln_node label,
                          bool training)
 {
     const struct ddpm *model = user;
@@ -37,7 +37,7 @@ static enum kiln_status create(const kiln_config *config, const struct kiln_data
     struct ddpm *model = calloc(1, sizeof *model);
     if (!model)
         return kiln_fail(error, KILN_MACHINE, "out of memory");
-    enum kiln_status status = diffusion_init(&model->diffusion, config, data, error);
+    enum kiln_status status = diffusion_init(&model->diffusion, network, config, data, error);
     if (!status)
         status = unet2d_init(&model->unet, config, data->channels, data->channels, data->height,
                              data->width, 0, error);
@@ -49,58 +49,19 @@ static enum kiln_status create(const kiln_config *config, const struct kiln_data
     return KILN_OK;
 }
 
-static int phases(void *user, struct kiln_phase out[KILN_MAX_PHASES])
-{
-    (void)user;
-    out[0] = (struct kiln_phase){.name = "denoise", .group = "", .repeats = 1};
-    return 1;
-}
-
 static void loss(void *user, kiln_graph *g, int phase, const struct kiln_batch *batch,
                  struct kiln_loss *out)
 {
     const struct ddpm *model = user;
     (void)phase;
-    out->loss = diffusion_loss(&model->diffusion, g, batch, 0, network, user);
+    out->loss = diffusion_loss(&model->diffusion, g, batch, 0);
 }
 
 static void evaluate(void *user, kiln_graph *g, const struct kiln_batch *batch,
                      struct kiln_figures *figures)
 {
     const struct ddpm *model = user;
-    diffusion_figures(&model->diffusion, g, batch, 0, network, user, figures);
-}
-
-static enum kiln_status sample_plan(void *user, const struct kiln_sample_request *request,
-                                    struct kiln_sample_plan *plan, struct kiln_error *error)
-{
-    const struct ddpm *model = user;
-    return diffusion_sample_plan(&model->diffusion, request, plan, error);
-}
-
-static void sample_start(void *user, kiln_graph *g, const struct kiln_sample_request *request,
-                         kiln_node noise, kiln_node *carried)
-{
-    const struct ddpm *model = user;
-    diffusion_sample_start(&model->diffusion, g, request, noise, carried);
-}
-
-static void sample_step(void *user, kiln_graph *g, const struct kiln_sample_request *request,
-                        const kiln_node *carried, kiln_node coefficients, kiln_node label,
-                        kiln_node *next)
-{
-    const struct ddpm *model = user;
-    (void)label;
-    diffusion_sample_step(&model->diffusion, g, request, carried, coefficients, 0, network, user,
-                          next);
-}
-
-static kiln_node sample_finish(void *user, kiln_graph *g, const struct kiln_sample_request *request,
-                               const kiln_node *carried, kiln_node label)
-{
-    const struct ddpm *model = user;
-    (void)request, (void)label;
-    return diffusion_sample_finish(&model->diffusion, g, carried);
+    diffusion_figures(&model->diffusion, g, batch, 0, figures);
 }
 
 static const struct kiln_model ddpm = {
@@ -111,14 +72,9 @@ static const struct kiln_model ddpm = {
     .options = options,
     .create = create,
     .destroy = destroy,
-    .phases = phases,
+    DIFFUSION_FUNCTIONS,
     .loss = loss,
     .evaluate = evaluate,
-    .samplers = diffusion_samplers,
-    .sample_plan = sample_plan,
-    .sample_start = sample_start,
-    .sample_step = sample_step,
-    .sample_finish = sample_finish,
     .reference = "diffusers UNet2DModel",
     .check = "[data]\n"
              "source = shapes\n"

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "models/common/sampling.h"
 #include "models/ncsn/ncsn.h"
 
 enum { STREAM_LEVEL = 1, STREAM_NOISE = 2, STREAM_DEQUANTISE = 5 };
@@ -206,10 +207,10 @@ static kiln_node per_sample_loss(const struct ncsn *net, kiln_graph *g,
                      kiln_mul_scalar(g, kiln_random(g, kiln_shape(g, x), uniform), 1.0 / 256));
     }
     kiln_node z = kiln_random(g, kiln_shape(g, x), normal);
-    kiln_node noisy = kiln_add(g, x, kiln_mul(g, ncsn_per_sample(g, sigma, x), z));
+    kiln_node noisy = kiln_add(g, x, kiln_mul(g, sampling_per_sample(g, sigma, x), z));
     kiln_node score = ncsn_score(net, g, noisy, level, sigma, batch->training);
     kiln_graph_label(g, "loss");
-    kiln_node error = kiln_add(g, kiln_mul(g, score, ncsn_per_sample(g, sigma, score)), z);
+    kiln_node error = kiln_add(g, kiln_mul(g, score, sampling_per_sample(g, sigma, score)), z);
     return kiln_mul_scalar(g, kiln_sum_per_sample(g, kiln_square(g, error)), 0.5);
 }
 

@@ -36,8 +36,6 @@ kiln_node refinenet_build(const struct ncsn *, kiln_graph *, kiln_node x, kiln_n
 /* The score s(x, sigma) of any architecture. level i32 [n], sigma f32 [n]. */
 kiln_node ncsn_score(const struct ncsn *, kiln_graph *, kiln_node x, kiln_node level,
                      kiln_node sigma, bool training);
-/* f32 [n] as [n, 1, ...] of x's rank. */
-kiln_node ncsn_per_sample(kiln_graph *, kiln_node values, kiln_node x);
 /* The buffer "sigmas" f32 [L]. */
 kiln_node ncsn_sigmas(const struct ncsn *, kiln_graph *);
 

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "models/common/sampling.h"
 #include "models/ncsn/ncsn.h"
 
 enum { STREAM_SAMPLER = 3 };
@@ -73,7 +74,7 @@ enum kiln_status ncsn_sample_plan(void *model, const struct kiln_sample_request 
                                   struct kiln_sample_plan *plan, struct kiln_error *error)
 {
     const struct ncsn *net = model;
-    const char *name = *request->sampler ? request->sampler : ncsn_samplers[0];
+    const char *name = sampling_name(request, ncsn_samplers);
     bool annealed = !strcmp(name, "ald"), pc = !strcmp(name, "pc");
     int steps = request->steps;
     if (!steps)
@@ -120,9 +121,10 @@ void ncsn_sample_start(void *model, kiln_graph *g, const struct kiln_sample_requ
     carried[0] = noise;
 }
 
-static kiln_node word(kiln_graph *g, kiln_node row, int index)
+/* A word of the row for every sample, f32 [batch]. */
+static kiln_node word(kiln_graph *g, kiln_node row, int index, int64_t batch)
 {
-    return kiln_narrow(g, row, 0, index, 1);
+    return kiln_expand(g, kiln_narrow(g, row, 0, index, 1), KILN_SHAPE(batch));
 }
 
 /* Langevin's step from the norms of each sample: 2 (snr ||z|| / ||s||)^2. */
@@ -140,18 +142,16 @@ void ncsn_sample_step(void *model, kiln_graph *g, const struct kiln_sample_reque
     const struct ncsn *net = model;
     (void)label;
     kiln_node x = carried[0];
-    struct kiln_shape per_sample = KILN_SHAPE(request->batch);
-    kiln_node level = kiln_cast(g, kiln_expand(g, word(g, row, ROW_LEVEL), per_sample), KILN_I32);
-    kiln_node sigma = kiln_expand(g, word(g, row, ROW_SIGMA), per_sample);
+    int64_t n = request->batch;
+    kiln_node level = kiln_cast(g, word(g, row, ROW_LEVEL, n), KILN_I32);
+    kiln_node sigma = word(g, row, ROW_SIGMA, n);
     kiln_node score = ncsn_score(net, g, x, level, sigma, false);
     struct kiln_rng rng = {.kind = KILN_RNG_NORMAL, .stream = STREAM_SAMPLER};
     kiln_node z = kiln_random(g, kiln_shape(g, x), rng);
     kiln_graph_label(g, "sampler");
-    kiln_node step = kiln_expand(g, word(g, row, ROW_STEP), per_sample);
-    kiln_node noise = kiln_expand(g, word(g, row, ROW_NOISE), per_sample);
-    const char *name = *request->sampler ? request->sampler : ncsn_samplers[0];
-    if (!strcmp(name, "pc")) {
-        kiln_node corrects = kiln_expand(g, word(g, row, ROW_CORRECTOR), per_sample);
+    kiln_node step = word(g, row, ROW_STEP, n), noise = word(g, row, ROW_NOISE, n);
+    if (!strcmp(sampling_name(request, ncsn_samplers), "pc")) {
+        kiln_node corrects = word(g, row, ROW_CORRECTOR, n);
         kiln_node own = corrector_step(net, g, score, z);
         step = kiln_select(g, corrects, own, step);
         noise = kiln_select(
@@ -159,8 +159,8 @@ void ncsn_sample_step(void *model, kiln_graph *g, const struct kiln_sample_reque
             kiln_mul_scalar(g, kiln_sqrt(g, kiln_mul_scalar(g, own, 2)), request->noise_scale),
             noise);
     }
-    kiln_node moved = kiln_add(g, x, kiln_mul(g, ncsn_per_sample(g, step, x), score));
-    next[0] = kiln_add(g, moved, kiln_mul(g, ncsn_per_sample(g, noise, x), z));
+    kiln_node moved = kiln_add(g, x, kiln_mul(g, sampling_per_sample(g, step, x), score));
+    next[0] = kiln_add(g, moved, kiln_mul(g, sampling_per_sample(g, noise, x), z));
     kiln_graph_label(g, "");
 }
 

@@ -2,17 +2,10 @@
 #include <math.h>
 #include <stdlib.h>
 
+#include "models/common/sampling.h"
 #include "models/ncsn/ncsn.h"
 
 enum { STREAM_DROPOUT = 4 };
-
-kiln_node ncsn_per_sample(kiln_graph *g, kiln_node values, kiln_node x)
-{
-    struct kiln_shape shape = kiln_shape(g, x);
-    for (int i = 1; i < shape.n; i++)
-        shape.d[i] = 1;
-    return kiln_reshape(g, values, shape);
-}
 
 kiln_node ncsn_sigmas(const struct ncsn *net, kiln_graph *g)
 {
@@ -35,11 +28,12 @@ static kiln_node points_network(const struct ncsn *net, kiln_graph *g, kiln_node
     kiln_node log_sigma = kiln_log(g, sigma);
     kiln_node size =
         kiln_sqrt(g, kiln_add_scalar(g, kiln_square(g, sigma), net->ladder.sigma_begin));
-    kiln_node h = kiln_concat(
-        g, 3,
-        (const kiln_node[]){kiln_div(g, x, ncsn_per_sample(g, size, x)), kiln_mul_scalar(g, x, 0.1),
-                            kiln_mul_scalar(g, ncsn_per_sample(g, log_sigma, x), 0.25)},
-        1);
+    kiln_node h =
+        kiln_concat(g, 3,
+                    (const kiln_node[]){
+                        kiln_div(g, x, sampling_per_sample(g, size, x)), kiln_mul_scalar(g, x, 0.1),
+                        kiln_mul_scalar(g, sampling_per_sample(g, log_sigma, x), 0.25)},
+                    1);
     static const char *const layers[] = {"layers.0", "layers.1", "layers.2"};
     for (int i = 0; i < 3; i++)
         h = kiln_silu(g, kiln_linear(g, layers[i], h, net->ngf, true));
@@ -61,5 +55,5 @@ kiln_node ncsn_score(const struct ncsn *net, kiln_graph *g, kiln_node x, kiln_no
     } else {
         out = refinenet_build(net, g, x, level);
     }
-    return net->divide_by_sigma ? kiln_div(g, out, ncsn_per_sample(g, sigma, out)) : out;
+    return net->divide_by_sigma ? kiln_div(g, out, sampling_per_sample(g, sigma, out)) : out;
 }

@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "models/common/sampling.h"
+
 static const struct kiln_option options[] = {
     {"network", "arch", KILN_OPTION_CHOICE, "mlp", 0, 0, "mlp|conv",
      "fully connected, or strided convolutions"},
@@ -118,24 +120,13 @@ static kiln_node reconstruct(void *model, kiln_graph *g, const struct kiln_batch
 
 /* --- the prior sampler: decode z ~ N(0, 1) ---------------------------------------- */
 
-static const char *const samplers[] = {"prior", NULL};
-
 static enum kiln_status sample_plan(void *model, const struct kiln_sample_request *request,
                                     struct kiln_sample_plan *plan, struct kiln_error *error)
 {
     (void)error;
     const struct vae *vae = model;
-    *plan =
-        (struct kiln_sample_plan){.noise = KILN_SHAPE(request->batch, vae->latent), .n_carried = 1};
-    plan->carried[0] = plan->noise;
+    sampling_prior_plan(vae->latent, request, plan);
     return KILN_OK;
-}
-
-static void sample_start(void *model, kiln_graph *g, const struct kiln_sample_request *request,
-                         kiln_node noise, kiln_node *carried)
-{
-    (void)model, (void)g, (void)request;
-    carried[0] = noise;
 }
 
 static kiln_node sample_finish(void *model, kiln_graph *g,
@@ -158,9 +149,9 @@ static const struct kiln_model model = {
     .loss = loss,
     .evaluate = evaluate,
     .reconstruct = reconstruct,
-    .samplers = samplers,
+    .samplers = sampling_prior_names,
     .sample_plan = sample_plan,
-    .sample_start = sample_start,
+    .sample_start = sampling_prior_start,
     .sample_finish = sample_finish,
     .reference = "pytorch/examples vae",
     .check = "[data]\n"

@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "models/common/sampling.h"
 #include "models/wgan/wgan.h"
 
 static const struct kiln_option options[] = {
@@ -139,26 +140,13 @@ static void evaluate(void *user, kiln_graph *g, const struct kiln_batch *batch,
     figures->figures[2] = (struct kiln_metric){"critic_fake", fake};
 }
 
-static const char *const samplers[] = {"prior", NULL};
-
 static enum kiln_status sample_plan(void *user, const struct kiln_sample_request *request,
                                     struct kiln_sample_plan *plan, struct kiln_error *error)
 {
     const struct wgan *net = user;
     (void)error;
-    *plan = (struct kiln_sample_plan){
-        .noise = KILN_SHAPE(request->batch, net->latent_size),
-        .n_carried = 1,
-    };
-    plan->carried[0] = plan->noise;
+    sampling_prior_plan(net->latent_size, request, plan);
     return KILN_OK;
-}
-
-static void sample_start(void *user, kiln_graph *g, const struct kiln_sample_request *request,
-                         kiln_node noise, kiln_node *carried)
-{
-    (void)user, (void)g, (void)request;
-    carried[0] = noise;
 }
 
 static kiln_node sample_finish(void *user, kiln_graph *g, const struct kiln_sample_request *request,
@@ -180,9 +168,9 @@ static const struct kiln_model wgan = {
     .phases = phases,
     .loss = loss,
     .evaluate = evaluate,
-    .samplers = samplers,
+    .samplers = sampling_prior_names,
     .sample_plan = sample_plan,
-    .sample_start = sample_start,
+    .sample_start = sampling_prior_start,
     .sample_finish = sample_finish,
     .reference = "martinarjovsky/WassersteinGAN models/dcgan.py",
     .check = "[data]\n"
