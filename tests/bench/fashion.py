@@ -14,7 +14,7 @@ def idx(path):
         data = file.read()
     n_dims = data[3]
     shape = [int.from_bytes(data[4 + 4 * i:8 + 4 * i], "big") for i in range(n_dims)]
-    return np.frombuffer(data, np.uint8, offset=4 + 4 * n_dims).reshape(shape)
+    return np.frombuffer(data, np.uint8, offset=4 + 4 * n_dims).reshape(shape).copy()
 
 
 def load(part):

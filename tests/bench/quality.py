@@ -77,7 +77,7 @@ def main():
     parser.add_argument("--classifier", required=True, help="weights that classifier.py wrote")
     arguments = parser.parse_args()
     samples, labels = pictures_of(arguments.file)
-    sys.exit(measure(samples, labels, classifier.load(arguments.classifier)))
+    sys.exit(bool(measure(samples, labels, classifier.load(arguments.classifier))))
 
 
 if __name__ == "__main__":

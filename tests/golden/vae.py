@@ -73,9 +73,10 @@ def case(name, channels, size, latent, hidden=0, widths=(), gaussian=False, beta
                   loss_of(gaussian, beta), training.pictures(batch, channels, size, size))
 
 
-case("vae-mlp", 1, 8, 4, hidden=32)
-case("vae-mlp-wide", 1, 12, 10, hidden=100, batch=7)
-case("vae-mlp-gaussian", 3, 6, 5, hidden=24, gaussian=True, beta=0.5)
-case("vae-conv", 1, 8, 4, widths=(8, 16))
-case("vae-conv-blocked", 1, 16, 6, widths=(16, 32), batch=5)
-case("vae-conv-colour", 3, 12, 5, widths=(6, 10), gaussian=True)
+if __name__ == "__main__":
+    case("vae-mlp", 1, 8, 4, hidden=32)
+    case("vae-mlp-wide", 1, 12, 10, hidden=100, batch=7)
+    case("vae-mlp-gaussian", 3, 6, 5, hidden=24, gaussian=True, beta=0.5)
+    case("vae-conv", 1, 8, 4, widths=(8, 16))
+    case("vae-conv-blocked", 1, 16, 6, widths=(16, 32), batch=5)
+    case("vae-conv-colour", 3, 12, 5, widths=(6, 10), gaussian=True)
