@@ -40,7 +40,8 @@ struct kiln_caps {
      * loop step. */
     int loop_instructions, loop_accesses;
     /* Kept indices that a reduction should have to fill the device; the plan
-     * splits a longer reduction into partial ones below that. */
+     * splits a longer reduction into partial ones below that. It decides the
+     * order of sums: it depends on the device alone, not on device options. */
     int64_t parallelism;
 };
 
