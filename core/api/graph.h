@@ -258,6 +258,8 @@ KILN_API void kiln_graph_destroy(kiln_graph **graph);
 KILN_API enum kiln_status kiln_graph_error(const kiln_graph *graph, struct kiln_error *error);
 /* Makes the graph fail with a message of the caller's (first error wins). */
 KILN_API void kiln_graph_fail(kiln_graph *graph, const char *format, ...) KILN_PRINTF(2, 3);
+/* Makes the graph fail for want of memory (KILN_MACHINE) and returns 0. */
+KILN_API kiln_node kiln_graph_no_memory(kiln_graph *graph);
 /* Ids run from 1 to this count. */
 KILN_API kiln_node kiln_graph_count(const kiln_graph *graph);
 /* Returns false for an id outside 1 .. count. */

@@ -11,7 +11,7 @@
  * the top. Strings are escaped; bytes that are not UTF-8 become U+FFFD.
  * Numbers are the shortest text that reads back as the same value; NaN and
  * infinities, which JSON lacks, become null. Failures (memory) stick in
- * text.failed. Reading JSON is jansson's work.
+ * text.failed. Reading: json_read.h.
  */
 #ifndef KILN_BASE_JSON_H
 #define KILN_BASE_JSON_H

@@ -145,12 +145,11 @@ bool kiln_module_build_dir(char *path, size_t size)
         snprintf(path, size, "%s", given);
         return strlen(given) < size;
     }
-    char *built = realpath(KILN_BUILD_DIR, NULL);
-    bool found = built && strlen(built) < size && program_dir(program, sizeof program) &&
-                 lies_in(program, built);
+    char built[PATH_MAX];
+    bool found = realpath(KILN_BUILD_DIR, built) && strlen(built) < size &&
+                 program_dir(program, sizeof program) && lies_in(program, built);
     if (found)
         snprintf(path, size, "%s", built);
-    free(built);
     return found;
 }
 

@@ -1,13 +1,13 @@
 /* Asking a child process whether OpenCL's drivers behave. */
 #include "core/device/probe.h"
 
-#include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include <xxhash.h>
 
 #include "core/base/child.h"
+#include "core/base/json_read.h"
 #include "core/device/cache.h"
 
 #define CACHE_NAME "opencl-probe.json"
@@ -89,7 +89,9 @@ static bool read_answer(const char *text, struct kiln_probe *probe, char *noise,
     bool complete = false;
     for (const char *line = text; *line;) {
         size_t length = strcspn(line, "\n");
-        json_t *object = line[0] == '{' ? json_loadb(line, length, 0, NULL) : NULL;
+        json_t *object = NULL;
+        if (line[0] == '{')
+            kiln_json_read(line, length, 0, &object, NULL);
         if (json_is_object(object))
             complete = read_line(object, probe) || complete;
         else if (length)
@@ -107,7 +109,8 @@ static bool read_cache(const char *key, struct kiln_probe *probe)
     char *data = kiln_cache_read(CACHE_NAME, OUTPUT_LIMIT * 2, &size);
     if (!data)
         return false;
-    json_t *root = json_loadb(data, size, JSON_REJECT_DUPLICATES, NULL);
+    json_t *root;
+    kiln_json_read(data, size, JSON_REJECT_DUPLICATES, &root, NULL);
     free(data);
     const char *stored_key = json_string_value(json_object_get(root, "key"));
     const char *answer = json_string_value(json_object_get(root, "answer"));

@@ -1,11 +1,11 @@
 /* Keeping choices on disk. */
 #include "core/device/tune_file.h"
 
-#include <jansson.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/base/json_read.h"
 #include "core/base/text.h"
 #include "core/device/cache.h"
 
@@ -75,7 +75,8 @@ void kiln_tune_read(struct kiln_tune_table *table, const char *file, const char 
     char *data = kiln_cache_read(file, LIMIT_BYTES, &size);
     if (!data)
         return;
-    json_t *root = json_loadb(data, size, JSON_REJECT_DUPLICATES, NULL);
+    json_t *root;
+    kiln_json_read(data, size, JSON_REJECT_DUPLICATES, &root, NULL);
     free(data);
     const char *device = json_string_value(json_object_get(root, "device"));
     json_t *choices = json_object_get(root, "choices");

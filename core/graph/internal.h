@@ -65,8 +65,6 @@ kiln_node kiln_graph_reject(kiln_graph *, enum kiln_op, int n, const kiln_node *
                             const char *format, ...) KILN_PRINTF(5, 6);
 /* Rejects unless all operands are f32. */
 bool kiln_graph_all_f32(kiln_graph *, enum kiln_op, int n, const kiln_node *operands);
-/* Makes the graph fail for want of memory and returns 0. */
-kiln_node kiln_graph_no_memory(kiln_graph *);
 /* Appends a copy of the record with these operands; name is set to the label
  * if it is NULL. Rejects a shape that is empty or too large. */
 kiln_node kiln_graph_append(kiln_graph *, const struct kiln_record *, int n,

@@ -8,10 +8,10 @@
 #include <string.h>
 #include <unistd.h>
 
-#include <jansson.h>
 #include <xxhash.h>
 
 #include "core/base/file.h"
+#include "core/base/json_read.h"
 
 struct kiln_checkpoint {
     kiln_safetensors *file;
@@ -39,10 +39,14 @@ static bool json_field(const json_t *object, const char *key, int64_t min, int64
     return *value >= min && *value <= max;
 }
 
-static bool parse_data(const char *text, struct kiln_data_info *info)
+/* KILN_INPUT: the text does not describe data. */
+static enum kiln_status parse_data(const char *text, struct kiln_data_info *info)
 {
     const int64_t side = 1 << 14, many = (int64_t)1 << 40;
-    json_t *json = text ? json_loads(text, JSON_REJECT_DUPLICATES, NULL) : NULL;
+    json_t *json = NULL;
+    if (text &&
+        kiln_json_read(text, strlen(text), JSON_REJECT_DUPLICATES, &json, NULL) == KILN_MACHINE)
+        return KILN_MACHINE;
     info->points = json_is_true(json_object_get(json, "points"));
     bool good = json_field(json, "channels", 1, 4096, &info->channels) &&
                 json_field(json, "height", 1, side, &info->height) &&
@@ -51,7 +55,7 @@ static bool parse_data(const char *text, struct kiln_data_info *info)
                 json_field(json, "n_train", 0, many, &info->n_train) &&
                 json_field(json, "n_test", 0, many, &info->n_test);
     json_decref(json);
-    return good;
+    return good ? KILN_OK : KILN_INPUT;
 }
 
 static enum kiln_status read_metadata(kiln_checkpoint *checkpoint, struct kiln_error *error)
@@ -66,9 +70,12 @@ static enum kiln_status read_metadata(kiln_checkpoint *checkpoint, struct kiln_e
         return kiln_fail(error, KILN_INPUT,
                          "%s: checkpoint format %.20s, but this program reads up to %d", path,
                          version, KILN_CHECKPOINT_FORMAT);
-    if (!parse_number(kiln_safetensors_metadata(file, "step"), INT64_MAX / 2, &step) ||
-        !parse_number(kiln_safetensors_metadata(file, "seed"), UINT64_MAX, &checkpoint->run.seed) ||
-        !parse_data(kiln_safetensors_metadata(file, "data"), &checkpoint->run.info))
+    enum kiln_status status =
+        parse_data(kiln_safetensors_metadata(file, "data"), &checkpoint->run.info);
+    if (status == KILN_MACHINE)
+        return kiln_fail(error, status, "%s: out of memory", path);
+    if (status || !parse_number(kiln_safetensors_metadata(file, "step"), INT64_MAX / 2, &step) ||
+        !parse_number(kiln_safetensors_metadata(file, "seed"), UINT64_MAX, &checkpoint->run.seed))
         return kiln_fail(error, KILN_INPUT,
                          "%s: damaged checkpoint: bad step, seed or data in its metadata", path);
     checkpoint->run.step = (int64_t)step;

@@ -101,7 +101,7 @@ static kiln_node append_update(kiln_graph *g, const char *group, kiln_node loss,
     }
     kiln_node *nodes = calloc((size_t)n, 2 * sizeof *nodes);
     if (!nodes) {
-        kiln_graph_fail(g, "out of memory");
+        kiln_graph_no_memory(g);
         return 0;
     }
     kiln_node *states = nodes, *gradients = nodes + n;

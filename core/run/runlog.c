@@ -6,10 +6,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <jansson.h>
-
 #include "core/base/file.h"
+#include "core/base/file_status.h"
 #include "core/base/json.h"
+#include "core/base/json_read.h"
 
 enum { MAX_BYTES = 1 << 28 };
 
@@ -18,15 +18,18 @@ struct kiln_runlog {
     char *path;
 };
 
-/* Bytes of the leading complete lines whose step is at most last_step. */
-static size_t kept_bytes(const char *text, size_t bytes, int64_t last_step, double *seconds)
+/* Bytes of the leading complete lines whose step is at most last_step; -1 when
+ * out of memory. */
+static int64_t kept_bytes(const char *text, size_t bytes, int64_t last_step, double *seconds)
 {
     size_t kept = 0;
     while (kept < bytes) {
         const char *line = text + kept, *end = memchr(line, '\n', bytes - kept);
+        json_t *json;
         if (!end)
             break;
-        json_t *json = json_loadb(line, (size_t)(end - line), 0, NULL);
+        if (kiln_json_read(line, (size_t)(end - line), 0, &json, NULL) == KILN_MACHINE)
+            return -1;
         const json_t *step = json_object_get(json, "step");
         bool keep = json_is_integer(step) && json_integer_value(step) <= last_step;
         if (keep)
@@ -36,7 +39,7 @@ static size_t kept_bytes(const char *text, size_t bytes, int64_t last_step, doub
             break;
         kept = (size_t)(end - text) + 1;
     }
-    return kept;
+    return (int64_t)kept;
 }
 
 static enum kiln_status drop_tail(const char *path, int64_t last_step, double *seconds,
@@ -50,9 +53,11 @@ static enum kiln_status drop_tail(const char *path, int64_t last_step, double *s
     enum kiln_status status = kiln_file_read(path, MAX_BYTES, &text, &bytes, error);
     if (status)
         return status;
-    size_t kept = kept_bytes(text, bytes, last_step, seconds);
-    if (kept < bytes)
-        status = kiln_file_write(path, text, kept, error);
+    int64_t kept = kept_bytes(text, bytes, last_step, seconds);
+    if (kept < 0)
+        status = kiln_fail(error, KILN_MACHINE, "%s: out of memory", path);
+    else if ((size_t)kept < bytes)
+        status = kiln_file_write(path, text, (size_t)kept, error);
     free(text);
     return status;
 }
@@ -73,7 +78,7 @@ enum kiln_status kiln_runlog_open(const char *path, int64_t last_step, kiln_runl
     }
     log->file = fopen(path, "a");
     if (!log->file) {
-        status = kiln_fail(error, KILN_INPUT, "%s: %s", path, strerror(errno));
+        status = kiln_file_fail(error, path, "open");
         kiln_runlog_close(&log);
     }
     *out = log;

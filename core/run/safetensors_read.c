@@ -1,12 +1,12 @@
 /* Opening safetensors files: the header, checked completely. */
 #include "core/run/safetensors.h"
 
-#include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "core/base/file.h"
+#include "core/base/json_read.h"
 #include "core/run/safetensors_file.h"
 
 enum { MAX_HEADER = 16 << 20, MAX_TENSORS = 65536, PREFIX_BYTES = 8 };
@@ -140,7 +140,8 @@ static enum kiln_status check_metadata(struct kiln_safetensors *file, struct kil
         return kiln_fail(error, KILN_INPUT, "%s: __metadata__ is not an object", file->path);
     const char *key;
     json_t *value;
-    json_object_foreach(file->metadata, key, value) {
+    json_object_foreach(file->metadata, key, value)
+    {
         if (!json_is_string(value))
             return kiln_fail(error, KILN_INPUT, "%s: __metadata__ %.100s is not a string",
                              file->path, key);
@@ -165,7 +166,8 @@ static enum kiln_status read_tensors(struct kiln_safetensors *file, int64_t star
         return kiln_fail(error, KILN_MACHINE, "%s: out of memory", file->path);
     const char *name;
     json_t *entry;
-    json_object_foreach(file->header, name, entry) {
+    json_object_foreach(file->header, name, entry)
+    {
         if (entry == file->metadata)
             continue;
         const char *wrong = read_tensor(name, entry, &file->tensors[file->n++]);
@@ -183,7 +185,8 @@ static enum kiln_status read_header(struct kiln_safetensors *file, char **text, 
         return kiln_fail(error, KILN_INPUT, "%s: not a safetensors file: it has %lld bytes",
                          file->path, (long long)file->bytes);
     unsigned char prefix[PREFIX_BYTES];
-    enum kiln_status status = kiln_file_read_at(file->fd, file->path, prefix, sizeof prefix, 0, error);
+    enum kiln_status status =
+        kiln_file_read_at(file->fd, file->path, prefix, sizeof prefix, 0, error);
     if (status)
         return status;
     uint64_t n = 0;
@@ -210,8 +213,10 @@ static enum kiln_status parse(struct kiln_safetensors *file, struct kiln_error *
     enum kiln_status status = read_header(file, &text, &length, error);
     if (!status) {
         json_error_t reason;
-        file->header = json_loadb(text, length, JSON_REJECT_DUPLICATES, &reason);
-        if (!file->header)
+        status = kiln_json_read(text, length, JSON_REJECT_DUPLICATES, &file->header, &reason);
+        if (status == KILN_MACHINE)
+            kiln_fail(error, status, "%s: header: out of memory", file->path);
+        else if (status)
             status = kiln_fail(error, KILN_INPUT, "%s: header: %s (byte %d)", file->path,
                                reason.text, PREFIX_BYTES + reason.position);
     }
@@ -284,7 +289,8 @@ bool kiln_safetensors_metadata_at(const kiln_safetensors *file, int index, const
 {
     const char *name;
     json_t *text;
-    json_object_foreach(file->metadata, name, text) {
+    json_object_foreach(file->metadata, name, text)
+    {
         if (index-- > 0)
             continue;
         *key = name;

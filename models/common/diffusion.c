@@ -95,10 +95,8 @@ static kiln_node timestep_table(const struct diffusion *d, kiln_graph *g)
 {
     int n = d->schedule.n;
     float *table = malloc((size_t)n * TABLE_COLUMNS * sizeof *table);
-    if (!table) {
-        kiln_graph_fail(g, "out of memory");
-        return 0;
-    }
+    if (!table)
+        return kiln_graph_no_memory(g);
     for (int t = 0; t < n; t++) {
         double a = d->schedule.alphas_cumprod[t];
         table[t * TABLE_COLUMNS + TABLE_SIGNAL] = (float)sqrt(a);

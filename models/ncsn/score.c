@@ -11,10 +11,8 @@ kiln_node ncsn_sigmas(const struct ncsn *net, kiln_graph *g)
 {
     int n = net->ladder.num_scales;
     float *sigmas = malloc((size_t)n * sizeof *sigmas);
-    if (!sigmas) {
-        kiln_graph_fail(g, "out of memory");
-        return 0;
-    }
+    if (!sigmas)
+        return kiln_graph_no_memory(g);
     for (int i = 0; i < n; i++)
         sigmas[i] = (float)ladder_sigma(&net->ladder, i);
     kiln_node node = kiln_constant(g, KILN_F32, KILN_SHAPE(n), sigmas);
