@@ -149,6 +149,8 @@ struct kiln_sample_plan {
 /* Receives one derived quantity for kiln describe. */
 typedef void kiln_describe_fn(void *user, const char *name, double value);
 
+struct kiln_study;
+
 struct kiln_model {
     uint32_t abi;                      /* KILN_MODEL_ABI */
     uint32_t size;                     /* sizeof(struct kiln_model) of the plugin's headers */
@@ -203,6 +205,10 @@ struct kiln_model {
      * built-in data sets, shapes or points: kiln check compares its losses and
      * gradients on a device with the double-precision reference. NULL = none. */
     const char *check;
+
+    /* Prepared experiments (<kiln/study.h>), NULL-terminated, the default
+     * first; NULL = none. */
+    const struct kiln_study *const *studies;
 };
 
 typedef const struct kiln_model *kiln_model_entry_fn(void);

@@ -19,6 +19,7 @@
     X(sample)                                                                                      \
     X(reconstruct)                                                                                 \
     X(eval)                                                                                        \
+    X(study)                                                                                       \
     X(describe)                                                                                    \
     X(models)                                                                                      \
     X(import)                                                                                      \

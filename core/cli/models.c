@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "core/api/study.h"
 #include "core/base/json.h"
 #include "core/cli/command.h"
 #include "core/run/plugin.h"
@@ -41,6 +42,10 @@ static void write_model(struct kiln_json *json, const struct kiln_model *model, 
     kiln_json_array(json, "samplers");
     for (int i = 0; model->samplers && model->samplers[i]; i++)
         kiln_json_string(json, NULL, model->samplers[i]);
+    kiln_json_end(json);
+    kiln_json_array(json, "studies");
+    for (int i = 0; model->studies && model->studies[i]; i++)
+        kiln_json_string(json, NULL, model->studies[i]->name);
     kiln_json_end(json);
 }
 
@@ -93,6 +98,9 @@ static enum kiln_status show_model(const struct kiln_cli *cli, const char *name,
         for (int i = 0; model->samplers && model->samplers[i]; i++)
             kiln_text_append(&text, "%s %s", i ? "," : "", model->samplers[i]);
         kiln_text_append(&text, model->samplers ? "\n" : "");
+        for (int i = 0; model->studies && model->studies[i]; i++)
+            kiln_text_append(&text, "  study %s: %s\n", model->studies[i]->name,
+                             model->studies[i]->summary);
         show_options(&text, &schema);
         text.length -= text.length > 0; /* kiln_cli_print ends the last line */
     }

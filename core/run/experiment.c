@@ -6,26 +6,34 @@
 
 /* --- model and data ------------------------------------------------------------- */
 
-enum kiln_status kiln_experiment_create(kiln_config *config,
-                                        const struct kiln_data_info *info,
-                                        struct kiln_experiment *out, struct kiln_error *error)
+enum kiln_status kiln_experiment_load(kiln_config *config, struct kiln_experiment *out,
+                                      struct kiln_error *error)
 {
     *out = (struct kiln_experiment){.config = config, .instance.model = kiln_config_model(config)};
-    if (info) {
-        out->info = *info;
-    } else {
-        enum kiln_status status = kiln_dataset_load(config, &out->dataset, error);
-        if (status)
-            return status;
-        out->info = out->dataset->info;
-        out->info.train = out->dataset->train.x;
-    }
-    enum kiln_status status = KILN_OK;
-    if (out->dataset && out->instance.model->derive)
+    enum kiln_status status = kiln_dataset_load(config, &out->dataset, error);
+    if (status)
+        return status;
+    out->info = out->dataset->info;
+    out->info.train = out->dataset->train.x;
+    if (out->instance.model->derive)
         status = out->instance.model->derive(config, &out->info, error);
-    if (!status)
-        status =
-            out->instance.model->create(config, &out->info, &out->instance.state, error);
+    if (status)
+        kiln_experiment_finish(out);
+    return status;
+}
+
+enum kiln_status kiln_experiment_create(kiln_config *config, const struct kiln_data_info *info,
+                                        struct kiln_experiment *out, struct kiln_error *error)
+{
+    enum kiln_status status = KILN_OK;
+    if (info)
+        *out = (struct kiln_experiment){
+            .config = config, .instance.model = kiln_config_model(config), .info = *info};
+    else
+        status = kiln_experiment_load(config, out, error);
+    if (status)
+        return status;
+    status = out->instance.model->create(config, &out->info, &out->instance.state, error);
     if (status) {
         out->instance.state = NULL;
         kiln_experiment_finish(out);
@@ -216,18 +224,24 @@ struct kiln_session_options kiln_experiment_session_options(const kiln_config *c
     };
 }
 
-enum kiln_status kiln_experiment_session(const kiln_config *config,
-                                         const struct kiln_run_device *how, kiln_device **device,
-                                         kiln_session **session, struct kiln_error *error)
+enum kiln_status kiln_experiment_device(const kiln_config *config, kiln_device **device,
+                                        struct kiln_error *error)
 {
     char cache[1024];
-    const struct kiln_device_options device_options = {
+    const struct kiln_device_options options = {
         .threads = (int)kiln_config_int(config, "run", "threads"),
         .kernel_cache = true,
         .cache_dir = kiln_cache_dir(cache, sizeof cache) ? cache : NULL,
     };
+    return kiln_device_open(device_spec(config), &options, device, error);
+}
+
+enum kiln_status kiln_experiment_session(const kiln_config *config,
+                                         const struct kiln_run_device *how, kiln_device **device,
+                                         kiln_session **session, struct kiln_error *error)
+{
     *session = NULL;
-    enum kiln_status status = kiln_device_open(device_spec(config), &device_options, device, error);
+    enum kiln_status status = kiln_experiment_device(config, device, error);
     if (status)
         return status;
     const struct kiln_session_options options = kiln_experiment_session_options(config, how);

@@ -22,6 +22,8 @@ struct kiln_experiment {
  * made for data of this kind, and none is loaded. */
 enum kiln_status kiln_experiment_create(kiln_config *, const struct kiln_data_info *info,
                                         struct kiln_experiment *, struct kiln_error *);
+/* The data alone: loaded, and told to the configuration; no model is prepared. */
+enum kiln_status kiln_experiment_load(kiln_config *, struct kiln_experiment *, struct kiln_error *);
 void kiln_experiment_finish(struct kiln_experiment *);
 
 /* How batches of a split (n >= 1 samples) reach the device: resident if the
@@ -65,5 +67,7 @@ struct kiln_session_options kiln_experiment_session_options(const kiln_config *,
  * in this order, and a session on it. */
 enum kiln_status kiln_experiment_session(const kiln_config *, const struct kiln_run_device *,
                                          kiln_device **, kiln_session **, struct kiln_error *);
+/* The first step of it: the device alone. */
+enum kiln_status kiln_experiment_device(const kiln_config *, kiln_device **, struct kiln_error *);
 
 #endif

@@ -54,6 +54,9 @@ const struct kiln_option kiln_core_options[] = {
      "factor of the noise that stochastic samplers add"},
     {"sample", "seed", KILN_OPTION_INT, "0", 0, LARGEST_SEED, NULL, "seed of the samples"},
 
+    {"study", "name", KILN_OPTION_STRING, "", 0, 0, NULL,
+     "which of the model's studies kiln study runs; empty: its first"},
+
     {"run", "device", KILN_OPTION_STRING, "auto", 0, 0, NULL,
      "cpu, cpu:ref, opencl:0, a part of a device's name, or auto"},
     {"run", "seed", KILN_OPTION_INT, "0", 0, LARGEST_SEED, NULL,

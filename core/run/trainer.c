@@ -9,7 +9,7 @@
 
 /* --- model -------------------------------------------------------------------- */
 
-static enum kiln_status create_phases(struct kiln_trainer *t, struct kiln_error *error)
+enum kiln_status kiln_trainer_create_phases(struct kiln_trainer *t, struct kiln_error *error)
 {
     const struct kiln_instance *instance = &t->experiment.instance;
     t->n_phases = instance->model->phases(instance->state, t->phases);
@@ -20,7 +20,8 @@ static enum kiln_status create_phases(struct kiln_trainer *t, struct kiln_error 
         if (t->phases[i].repeats < 1)
             return kiln_fail(error, KILN_INPUT, "model %s: phase %s has %d repeats",
                              instance->model->name, t->phases[i].name, t->phases[i].repeats);
-    t->total = kiln_train_steps(t->config, t->experiment.info.n_train, t->n_phases, t->phases);
+    if (!t->total)
+        t->total = kiln_train_steps(t->config, t->experiment.info.n_train, t->n_phases, t->phases);
     kiln_optimizer_read(t->config, t->total, &t->optimizer);
     int64_t batch = kiln_config_int(t->config, "train", "batch_size");
     enum kiln_status status =
@@ -54,7 +55,7 @@ static enum kiln_status create_sampler(struct kiln_trainer *t, struct kiln_error
 
 /* --- data ------------------------------------------------------------------------ */
 
-static enum kiln_status create_batches(struct kiln_trainer *t, struct kiln_error *error)
+enum kiln_status kiln_trainer_create_batches(struct kiln_trainer *t, struct kiln_error *error)
 {
     int64_t staging = kiln_feed_bytes(&t->source);
     t->index = calloc((size_t)t->source.size, sizeof *t->index);
@@ -144,7 +145,7 @@ enum kiln_status kiln_trainer_create(kiln_config *config,
     /* What costs little comes first: a wrong config or device leaves no directory. */
     enum kiln_status status = kiln_experiment_create(config, NULL, &t->experiment, error);
     if (!status)
-        status = create_phases(t, error);
+        status = kiln_trainer_create_phases(t, error);
     if (!status)
         status = create_sampler(t, error);
     if (!status)
@@ -152,7 +153,7 @@ enum kiln_status kiln_trainer_create(kiln_config *config,
     if (!status)
         status = kiln_trainer_open_directory(t, error);
     if (!status)
-        status = create_batches(t, error);
+        status = kiln_trainer_create_batches(t, error);
     if (!status)
         status = prepare_session(t, error);
     if (!status)

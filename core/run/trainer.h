@@ -57,6 +57,11 @@ struct kiln_trainer {
 enum kiln_status kiln_trainer_create(kiln_config *, const struct kiln_train_options *,
                                      struct kiln_trainer *, struct kiln_error *);
 void kiln_trainer_finish(struct kiln_trainer *);
+/* Parts of it, for runs that have no directory. The phases and their graphs;
+ * total is set unless it is already. */
+enum kiln_status kiln_trainer_create_phases(struct kiln_trainer *, struct kiln_error *);
+/* The order of the data, and memory for a batch. */
+enum kiln_status kiln_trainer_create_batches(struct kiln_trainer *, struct kiln_error *);
 
 /* trainer_files.c */
 enum kiln_status kiln_trainer_open_directory(struct kiln_trainer *, struct kiln_error *);

@@ -132,8 +132,8 @@ static enum kiln_status init_ladder(struct ladder *ladder, const kiln_config *co
     return KILN_OK;
 }
 
-static enum kiln_status init(struct ncsn *net, const kiln_config *config,
-                             const struct kiln_data_info *data, struct kiln_error *error)
+enum kiln_status ncsn_init(struct ncsn *net, const kiln_config *config,
+                           const struct kiln_data_info *data, struct kiln_error *error)
 {
     const char *arch = kiln_config_string(config, "network", "arch");
     *net = (struct ncsn){
@@ -169,7 +169,7 @@ static enum kiln_status create(const kiln_config *config, const struct kiln_data
     struct ncsn *net = malloc(sizeof *net);
     if (!net)
         return kiln_fail(error, KILN_MACHINE, "out of memory");
-    enum kiln_status status = init(net, config, data, error);
+    enum kiln_status status = ncsn_init(net, config, data, error);
     if (status) {
         free(net);
         return status;
@@ -243,9 +243,11 @@ static void describe(void *user, kiln_describe_fn *emit, void *to)
     emit(to, "evaluations", (double)ladder->num_scales * ladder->steps_per_scale + net->denoise);
 }
 
-static const struct kiln_model ncsn = {
+static const struct kiln_study *const studies[] = {&ncsn_study_langevin, NULL};
+
+const struct kiln_model ncsn_model = {
     .abi = KILN_MODEL_ABI,
-    .size = sizeof ncsn,
+    .size = sizeof ncsn_model,
     .name = "ncsn",
     .summary =
         "noise-conditional score network with annealed Langevin dynamics (Song & Ermon 2019, 2020)",
@@ -277,10 +279,11 @@ static const struct kiln_model ncsn = {
              "sigma_begin = 5\n"
              "num_scales = 10\n"
              "step_size = 1e-5\n",
+    .studies = studies,
 };
 
 KILN_API const struct kiln_model *kiln_model_entry(void);
 const struct kiln_model *kiln_model_entry(void)
 {
-    return &ncsn;
+    return &ncsn_model;
 }

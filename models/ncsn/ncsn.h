@@ -5,11 +5,13 @@
 #ifndef MODELS_NCSN_NCSN_H
 #define MODELS_NCSN_NCSN_H
 
-#include "core/api/model.h"
+#include "core/api/mixture.h"
+#include "core/api/study.h"
 #include "models/common/unet2d.h"
 #include "models/ncsn/ladder.h"
 
-enum score_arch { ARCH_REFINENET, ARCH_UNET, ARCH_MLP };
+/* ARCH_EXACT is no network: the score of a known mixture, for studies. */
+enum score_arch { ARCH_REFINENET, ARCH_UNET, ARCH_MLP, ARCH_EXACT };
 
 struct ncsn {
     struct kiln_data_info data;
@@ -24,7 +26,13 @@ struct ncsn {
     bool denoise;
     int langevin_steps;
     double langevin_sigma, langevin_step_size;
+    const struct kiln_mixture *mixture; /* of ARCH_EXACT */
 };
+
+/* Reads the configuration. Nothing is to be freed. */
+enum kiln_status ncsn_init(struct ncsn *, const kiln_config *, const struct kiln_data_info *,
+                           struct kiln_error *);
+extern const struct kiln_model ncsn_model;
 
 /*
  * NCSNv2 of ermongroup/ncsnv2 (state_dict names unchanged): x [n, c, h, w] in
@@ -36,6 +44,8 @@ kiln_node refinenet_build(const struct ncsn *, kiln_graph *, kiln_node x, kiln_n
 /* The score s(x, sigma) of any architecture. level i32 [n], sigma f32 [n]. */
 kiln_node ncsn_score(const struct ncsn *, kiln_graph *, kiln_node x, kiln_node level,
                      kiln_node sigma, bool training);
+/* The score of the mixture with noise of sigma f32 [n] at x [n, 2]. */
+kiln_node mixture_score(const struct kiln_mixture *, kiln_graph *, kiln_node x, kiln_node sigma);
 /* The buffer "sigmas" f32 [L]. */
 kiln_node ncsn_sigmas(const struct ncsn *, kiln_graph *);
 
@@ -50,5 +60,8 @@ void ncsn_sample_step(void *model, kiln_graph *, const struct kiln_sample_reques
                       kiln_node *next);
 kiln_node ncsn_sample_finish(void *model, kiln_graph *, const struct kiln_sample_request *,
                              const kiln_node *carried, kiln_node label);
+
+/* Plain and annealed Langevin dynamics on a mixture. */
+extern const struct kiln_study ncsn_study_langevin;
 
 #endif

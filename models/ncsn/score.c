@@ -42,6 +42,8 @@ kiln_node ncsn_score(const struct ncsn *net, kiln_graph *g, kiln_node x, kiln_no
                      kiln_node sigma, bool training)
 {
     kiln_node out;
+    if (net->arch == ARCH_EXACT)
+        return mixture_score(net->mixture, g, x, sigma);
     if (net->arch == ARCH_MLP) {
         out = points_network(net, g, x, sigma);
     } else if (net->arch == ARCH_UNET) {
