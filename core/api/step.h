@@ -22,7 +22,7 @@ extern "C" {
 /* The memory an execution touches; one allocation each. */
 enum kiln_region {
     KILN_REGION_WORKSPACE, /* temporaries, reused within the plan */
-    KILN_REGION_IO,        /* the plan's inputs, constants and outputs */
+    KILN_REGION_IO,        /* the plan's inputs, constants, outputs, prepared values */
     KILN_REGION_STATE,     /* parameters, moments, EMA: shared by all plans */
     KILN_REGION_DATA,      /* the resident data set: shared by all plans */
     KILN_REGION_COUNT

@@ -39,15 +39,6 @@ static void write_config(const kiln_config *config, struct kiln_text *text)
     }
 }
 
-/* "  12.50 MiB" or "   0.31 KiB" */
-static const char *size_text(int64_t bytes, char text[32])
-{
-    bool small = bytes < 1 << 17;
-    snprintf(text, 32, "%10.2f %s", (double)bytes / (small ? 1024.0 : 1048576.0),
-             small ? "KiB" : "MiB");
-    return text;
-}
-
 static void write_states(const struct kiln_description *about, struct kiln_text *text)
 {
     kiln_text_append(text, "\n; parameters: %lld", (long long)about->n_parameters);
@@ -61,32 +52,6 @@ static void write_states(const struct kiln_description *about, struct kiln_text 
                          kiln_shape_text(&state->shape, shape, sizeof shape),
                          (long long)kiln_shape_count(&state->shape),
                          state->trainable ? "" : "  buffer");
-    }
-}
-
-static void write_memory(const struct kiln_description *about, struct kiln_text *text)
-{
-    char size[32], live[32];
-    kiln_text_append(text, "\n; memory on %s, batch of %lld, default algorithms\n", about->device,
-                     (long long)about->batch);
-    kiln_text_append(text, ";   weights, moments, average  %s\n",
-                     size_text(about->state_bytes, size));
-    if (about->resident)
-        kiln_text_append(text, ";   data set                   %s\n",
-                         size_text(about->data_bytes, size));
-    for (int i = 0; i < about->n_phases; i++) {
-        const struct kiln_described_phase *phase = &about->phases[i];
-        size_text(phase->live_bytes, live);
-        kiln_text_append(text, "; plan of phase %s: trains %lld parameters\n", phase->name,
-                         (long long)phase->n_parameters);
-        kiln_text_append(text, ";   workspace                  %s (largest live set %s)\n",
-                         size_text(phase->workspace_bytes, size), live + strspn(live, " "));
-        kiln_text_append(text, ";   inputs, outputs, constants %s\n",
-                         size_text(phase->io_bytes, size));
-        kiln_text_append(text, ";   steps                      %10d, %d of them reorders\n",
-                         phase->n_steps, phase->n_reorders);
-        kiln_text_append(text, ";   contractions               %10.3f GFLOP\n",
-                         1e-9 * (double)phase->flops);
     }
 }
 
@@ -131,7 +96,7 @@ static void write_text(const kiln_config *config, const struct kiln_description 
         struct derived derived = {.text = text};
         write_data(&about->experiment.info, text);
         write_states(about, text);
-        write_memory(about, text);
+        kiln_description_memory(about, text);
         if (instance->model->describe)
             instance->model->describe(instance->state, write_derived, &derived);
     }
@@ -172,30 +137,6 @@ static void write_json_states(const struct kiln_description *about, struct kiln_
     kiln_json_end(json);
 }
 
-static void write_json_memory(const struct kiln_description *about, struct kiln_json *json)
-{
-    kiln_json_string(json, "device", about->device);
-    kiln_json_int(json, "batch_size", about->batch);
-    kiln_json_int(json, "state_bytes", about->state_bytes);
-    kiln_json_int(json, "data_bytes", about->data_bytes);
-    kiln_json_array(json, "phases");
-    for (int i = 0; i < about->n_phases; i++) {
-        const struct kiln_described_phase *phase = &about->phases[i];
-        kiln_json_object(json, NULL);
-        kiln_json_string(json, "name", phase->name);
-        kiln_json_string(json, "group", phase->group);
-        kiln_json_int(json, "n_parameters", phase->n_parameters);
-        kiln_json_int(json, "steps", phase->n_steps);
-        kiln_json_int(json, "reorders", phase->n_reorders);
-        kiln_json_int(json, "flops", phase->flops);
-        kiln_json_int(json, "workspace_bytes", phase->workspace_bytes);
-        kiln_json_int(json, "live_bytes", phase->live_bytes);
-        kiln_json_int(json, "io_bytes", phase->io_bytes);
-        kiln_json_end(json);
-    }
-    kiln_json_end(json);
-}
-
 static void write_json(const kiln_config *config, const struct kiln_description *about,
                        struct kiln_text *text)
 {
@@ -207,7 +148,7 @@ static void write_json(const kiln_config *config, const struct kiln_description 
         struct derived derived = {.json = &json};
         write_json_data(&about->experiment.info, &json);
         write_json_states(about, &json);
-        write_json_memory(about, &json);
+        kiln_description_json(about, &json);
         kiln_json_object(&json, "derived");
         if (instance->model->describe)
             instance->model->describe(instance->state, write_derived, &derived);
@@ -293,7 +234,7 @@ const struct kiln_command kiln_command_describe = {
     .summary = "show a resolved config, its model and the memory it takes",
     .description = "Prints the config with includes, --set and all defaults resolved; values that "
                    "are no defaults say where they are from. Comments behind it tell the data, "
-                   "the parameters, the plan of each training phase on the device, and what the "
+                   "the parameters, the plans of training and sampling on the device, and what the "
                    "model derives from its config. The text is a config again.",
     .options = options,
     .examples = examples,

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "core/run/optimizer.h"
+#include "core/run/sample.h"
 
 /* What exists while the plans are made. */
 struct planning {
@@ -17,6 +18,7 @@ struct planning {
     struct kiln_phase phases[KILN_MAX_PHASES];
     struct kiln_phase_graph graphs[KILN_MAX_PHASES];
     kiln_executable *executables[KILN_MAX_PHASES];
+    kiln_sampler *sampler; /* NULL if the model has none */
 };
 
 static enum kiln_status count_states(struct kiln_description *out, struct kiln_error *error)
@@ -74,11 +76,29 @@ static enum kiln_status make_graphs(struct planning *planning, struct kiln_error
     return status;
 }
 
+static enum kiln_status make_sampler(struct planning *planning, struct kiln_error *error)
+{
+    struct kiln_description *out = planning->out;
+    const struct kiln_experiment *experiment = &out->experiment;
+    struct kiln_sample_request request;
+    if (!experiment->instance.model->samplers)
+        return KILN_OK;
+    kiln_sample_request_read(experiment->config,
+                             kiln_config_int(experiment->config, "sample", "n"), &request);
+    enum kiln_status status =
+        kiln_sampler_create(&experiment->instance, &request, &planning->sampler, error);
+    out->samples = !status;
+    out->sample_batch = request.batch;
+    if (!status)
+        out->sample_iterations = kiln_sampler_iterations(planning->sampler);
+    return status;
+}
+
 static enum kiln_status prepare(struct planning *planning, struct kiln_error *error)
 {
     struct kiln_description *out = planning->out;
     const struct kiln_run_device how = {.no_tune = true};
-    kiln_graph *graphs[KILN_MAX_PHASES];
+    kiln_graph *graphs[KILN_MAX_PHASES + KILN_SAMPLER_GRAPHS];
     struct kiln_resident resident[2];
     enum kiln_status status = kiln_experiment_session(out->experiment.config, &how,
                                                       &planning->device, &planning->session, error);
@@ -87,10 +107,13 @@ static enum kiln_status prepare(struct planning *planning, struct kiln_error *er
         status = kiln_session_group(planning->session, planning->phases[i].group, planning->update,
                                     error);
     }
-    int n =
-        out->resident ? kiln_experiment_resident(&out->experiment, &planning->source, resident) : 0;
+    int n_graphs = out->n_phases, n = 0;
+    if (planning->sampler)
+        n_graphs += kiln_sampler_graphs(planning->sampler, graphs + n_graphs);
+    if (out->resident)
+        n = kiln_experiment_resident(&out->experiment, &planning->source, resident);
     if (!status)
-        status = kiln_session_prepare(planning->session, out->n_phases, graphs, n, resident, error);
+        status = kiln_session_prepare(planning->session, n_graphs, graphs, n, resident, error);
     if (status)
         return status;
     snprintf(out->device, sizeof out->device, "%s (%s)", kiln_device_name(planning->device),
@@ -113,6 +136,18 @@ static int64_t count_group(const kiln_states *states, const char *prefix)
     return count;
 }
 
+static struct kiln_described_phase describe_plan(const struct kiln_plan *plan)
+{
+    return (struct kiln_described_phase){
+        .n_steps = plan->steps.n,
+        .n_prepared = plan->n_prepared,
+        .n_reorders = plan->n_reorders,
+        .flops = plan->flops,
+        .workspace_bytes = plan->steps.region_bytes[KILN_REGION_WORKSPACE],
+        .live_bytes = plan->live_bytes,
+        .io_bytes = plan->steps.region_bytes[KILN_REGION_IO]};
+}
+
 static enum kiln_status make_plan(struct planning *planning, int phase, struct kiln_error *error)
 {
     const struct kiln_compile_options options = {0};
@@ -122,19 +157,23 @@ static enum kiln_status make_plan(struct planning *planning, int phase, struct k
                                &planning->executables[phase], error);
     if (status)
         return status;
-    const struct kiln_plan *plan = kiln_executable_plan(planning->executables[phase]);
     const char *group = planning->phases[phase].group;
-    out->phases[phase] = (struct kiln_described_phase){
-        .name = planning->phases[phase].name,
-        .group = group,
-        .n_parameters = count_group(out->states, group),
-        .n_steps = plan->steps.n,
-        .n_reorders = plan->n_reorders,
-        .flops = plan->flops,
-        .workspace_bytes = plan->steps.region_bytes[KILN_REGION_WORKSPACE],
-        .live_bytes = plan->live_bytes,
-        .io_bytes = plan->steps.region_bytes[KILN_REGION_IO]};
+    out->phases[phase] = describe_plan(kiln_executable_plan(planning->executables[phase]));
+    out->phases[phase].name = planning->phases[phase].name;
+    out->phases[phase].group = group;
+    out->phases[phase].n_parameters = count_group(out->states, group);
     return KILN_OK;
+}
+
+static enum kiln_status make_sampling_plan(struct planning *planning, struct kiln_error *error)
+{
+    if (!planning->sampler)
+        return KILN_OK;
+    enum kiln_status status =
+        kiln_sampler_compile(planning->sampler, planning->session, planning->update.ema, error);
+    if (!status)
+        planning->out->sampling = describe_plan(kiln_sampler_step_plan(planning->sampler));
+    return status;
 }
 
 enum kiln_status kiln_description_create(kiln_config *config, const struct kiln_data_info *info,
@@ -150,9 +189,14 @@ enum kiln_status kiln_description_create(kiln_config *config, const struct kiln_
     if (!status)
         status = make_graphs(&planning, error);
     if (!status)
+        status = make_sampler(&planning, error);
+    if (!status)
         status = prepare(&planning, error);
     for (int i = 0; i < out->n_phases && !status; i++)
         status = make_plan(&planning, i, error);
+    if (!status)
+        status = make_sampling_plan(&planning, error);
+    kiln_sampler_destroy(&planning.sampler);
     for (int i = 0; i < KILN_MAX_PHASES; i++) {
         kiln_executable_destroy(&planning.executables[i]);
         kiln_phase_graph_finish(&planning.graphs[i]);

@@ -145,6 +145,8 @@ enum kiln_status kiln_executable_create(kiln_session *session, const kiln_graph 
     kiln_tuner_save(session->tuner);
     if (status)
         kiln_executable_destroy(&e);
+    else
+        kiln_session_add_executable(e);
     *out = e;
     return status;
 }
@@ -155,6 +157,7 @@ void kiln_executable_destroy(kiln_executable **executable)
         return;
     kiln_executable *e = *executable;
     kiln_session *session = e->session;
+    kiln_session_remove_executable(e);
     if (e->exec)
         session->backend->exec_destroy(session->state, e->exec);
     leave_workspace(e);
@@ -177,9 +180,14 @@ const struct kiln_plan *kiln_executable_plan(const kiln_executable *e)
 enum kiln_status kiln_executable_run(kiln_executable *e, struct kiln_error *error)
 {
     kiln_session *session = e->session;
-    if (session->options.poison)
-        return kiln_run_poisoned(e, error);
-    return session->backend->exec_run(session->state, e->exec, 0, e->plan->steps.n, error);
+    int first = kiln_executable_first_step(e);
+    enum kiln_status status = session->options.poison
+                                  ? kiln_run_poisoned(e, first, error)
+                                  : session->backend->exec_run(session->state, e->exec, first,
+                                                               e->plan->steps.n - first, error);
+    if (!status)
+        kiln_executable_ran(e);
+    return status;
 }
 
 enum kiln_status kiln_executable_run_steps(kiln_executable *e, int first, int count,
@@ -188,5 +196,6 @@ enum kiln_status kiln_executable_run_steps(kiln_executable *e, int first, int co
     if (first < 0 || count < 0 || count > e->plan->steps.n - first)
         return kiln_fail(error, KILN_INPUT, "step %d: the plan has %d steps", first,
                          e->plan->steps.n);
+    kiln_session_states_changed(e->session, e->plan->n_state_writes, e->plan->state_writes);
     return e->session->backend->exec_run(e->session->state, e->exec, first, count, error);
 }

@@ -70,7 +70,7 @@ static enum kiln_status check_gaps(kiln_executable *e, char *memory, int64_t byt
     return status;
 }
 
-enum kiln_status kiln_run_poisoned(kiln_executable *e, struct kiln_error *error)
+enum kiln_status kiln_run_poisoned(kiln_executable *e, int first, struct kiln_error *error)
 {
     kiln_session *session = e->session;
     const struct kiln_plan *plan = e->plan;
@@ -83,7 +83,7 @@ enum kiln_status kiln_run_poisoned(kiln_executable *e, struct kiln_error *error)
     enum kiln_status status =
         workspace ? session->backend->write(session->state, workspace, 0, poison, bytes, error)
                   : KILN_OK;
-    for (int step = 0; step < plan->steps.n && !status; step++) {
+    for (int step = first; step < plan->steps.n && !status; step++) {
         status = session->backend->exec_run(session->state, e->exec, step, 1, error);
         for (int i = 0; i < plan->n_values && !status; i++) {
             const struct kiln_plan_value *value = &plan->values[i];

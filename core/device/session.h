@@ -84,7 +84,8 @@ const struct kiln_plan *kiln_executable_plan(const kiln_executable *);
  * sizes are KILN_INPUT. */
 enum kiln_status kiln_executable_write(kiln_executable *, const char *input, const void *data,
                                        int64_t bytes, struct kiln_error *);
-/* Enqueues one execution. */
+/* Enqueues one execution; without the plan's prepared steps where what they
+ * stored in an earlier one still holds. */
 enum kiln_status kiln_executable_run(kiln_executable *, struct kiln_error *);
 /* Waits and copies an output to dense row-major host memory. */
 enum kiln_status kiln_executable_read(kiln_executable *, const char *output, void *data,

@@ -29,6 +29,7 @@ struct kiln_session {
     int64_t region_bytes[KILN_REGION_COUNT]; /* of the two shared regions */
     kiln_memory *regions[KILN_REGION_COUNT];
     struct kiln_workspace *workspaces; /* list */
+    kiln_executable *executables;      /* list */
 
     kiln_tuner *tuner;
     char choices[512];
@@ -45,8 +46,10 @@ struct kiln_workspace {
 
 struct kiln_executable {
     kiln_session *session;
+    kiln_executable *next; /* of the session's */
     struct kiln_plan *plan;
     kiln_exec *exec;
+    bool prepared; /* what the plan's prepared steps stored is current */
     struct kiln_workspace *workspace;
     kiln_memory *regions[KILN_REGION_COUNT]; /* io is its own */
     int n_names; /* all inputs of the graph, also those the plan dropped */
@@ -55,6 +58,20 @@ struct kiln_executable {
         int64_t bytes;
     } * names;
 };
+
+/* --- prepared.c --------------------------------------------------------------- */
+
+/* Bytes of the state region were written: what was prepared from them is old. */
+void kiln_session_states_changed(kiln_session *, int n, const struct kiln_plan_span *);
+/* Where the next execution begins: behind the prepared steps if they hold. */
+int kiln_executable_first_step(const kiln_executable *);
+/* An execution was enqueued. */
+void kiln_executable_ran(kiln_executable *);
+/* Into and out of the session's list; out of it also if it is not there. */
+void kiln_session_add_executable(kiln_executable *);
+void kiln_session_remove_executable(kiln_executable *);
+
+/* --- session.c, tune_layout.c ---------------------------------------------------- */
 
 /* The options of a plan in this session. */
 struct kiln_plan_options kiln_session_plan_options(kiln_session *, const kiln_states *,

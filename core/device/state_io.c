@@ -59,6 +59,8 @@ enum kiln_status kiln_session_state_set(kiln_session *session, int state, enum k
     if (status)
         return status;
     kiln_memory *memory = session->regions[KILN_REGION_STATE];
+    struct kiln_plan_span span = {at.offset, at.offset + at.count * 4};
+    kiln_session_states_changed(session, 1, &span);
     if (at.slot->layout == KILN_LAYOUT_DENSE)
         return session->backend->write(session->state, memory, at.offset, in, at.count * 4, error);
     void *stored = malloc((size_t)at.count * 4);

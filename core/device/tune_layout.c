@@ -59,15 +59,18 @@ static void finish_attempt(struct attempt *attempt)
     kiln_states_destroy(&attempt->states);
 }
 
-/* The least time of a few executions on zeros; -1 if it cannot be run. */
-static double time_exec(kiln_session *session, kiln_exec *exec, int n_steps, double deadline)
+/* The least time of a few executions on zeros, prepared steps left out; -1 if
+ * it cannot be run. */
+static double time_exec(kiln_session *session, kiln_exec *exec, const struct kiln_plan *plan,
+                        double deadline)
 {
     enum { LEAST = 3, MOST = 10 };
     const struct kiln_backend *backend = session->backend;
     double best = -1, second = -1;
     for (int run = 0; run < MOST; run++) {
+        int first = run ? plan->n_prepared : 0;
         double start = kiln_seconds();
-        if (backend->exec_run(session->state, exec, 0, n_steps, NULL) ||
+        if (backend->exec_run(session->state, exec, first, plan->steps.n - first, NULL) ||
             backend->finish(session->state, NULL))
             return -1;
         double seconds = kiln_seconds() - start;
@@ -96,7 +99,7 @@ static void measure_attempt(kiln_session *session, struct attempt *attempt, doub
                                            "layout on trial", &regions[r], NULL);
     if (!status)
         status = session->backend->exec_create(session->state, steps, regions, &exec, NULL);
-    attempt->seconds = status ? -1 : time_exec(session, exec, steps->n, deadline);
+    attempt->seconds = status ? -1 : time_exec(session, exec, attempt->plan, deadline);
     if (exec)
         session->backend->exec_destroy(session->state, exec);
     for (int r = 0; r < KILN_REGION_COUNT; r++)

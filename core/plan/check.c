@@ -6,7 +6,6 @@
 #include <string.h>
 
 #include "core/plan/operands.h"
-#include "core/plan/plan.h"
 #include "core/plan/written.h"
 
 /* Accesses of more separate runs of bytes are checked at this many of them. */
@@ -282,6 +281,8 @@ enum kiln_status kiln_plan_check(const struct kiln_plan *plan, struct kiln_error
         check_step(&c, i);
     if (!c.status)
         check_outputs(&c);
+    if (!c.status)
+        c.status = plan_check_prepared(plan, error);
     for (int i = 0; i < KILN_REGION_COUNT; i++)
         written_finish(&c.memory[i]);
     free(c.spans);

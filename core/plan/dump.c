@@ -128,7 +128,7 @@ static void dump_totals(const struct kiln_plan *plan, FILE *file)
     int counts[KILN_STEP_KIND_COUNT] = {0};
     for (int i = 0; i < plan->steps.n; i++)
         counts[plan->steps.steps[i].kind]++;
-    fprintf(file, "%d steps:", plan->steps.n);
+    fprintf(file, "%d steps, the first %d once:", plan->steps.n, plan->n_prepared);
     for (int kind = 0; kind < KILN_STEP_KIND_COUNT; kind++)
         if (counts[kind])
             fprintf(file, " %d %s", counts[kind], kiln_step_kind_name((enum kiln_step_kind)kind));

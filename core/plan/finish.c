@@ -1,6 +1,8 @@
 /* From the planner's lists to the plan. */
+#include <stdlib.h>
 #include <string.h>
 
+#include "core/plan/operands.h"
 #include "core/plan/planner.h"
 
 static char *keep_name(struct planner *p, const char *name)
@@ -98,7 +100,7 @@ static void list_values(struct planner *p)
         const struct ir_node *node = ir_at(p, p->temporaries[i].node);
         const struct buffer *buffer = &p->buffers[p->temporaries[i].buffer];
         struct flat dense = flat_dense(node->count);
-        struct kiln_place place = {KILN_REGION_WORKSPACE, node->dtype, buffer->offset};
+        struct kiln_place place = {buffer->region, node->dtype, buffer->offset};
         add_value(p, node, place, &dense, p->temporaries[i].first,
                   p->options->keep ? p->n_steps - 1 : p->temporaries[i].last);
     }
@@ -125,6 +127,39 @@ static int64_t step_flops(const struct kiln_step *step)
     }
 }
 
+/* --- what of the states is read and written ------------------------------------------ */
+
+static int by_start(const void *x, const void *y)
+{
+    const struct kiln_plan_span *a = x, *b = y;
+    return (a->start > b->start) - (a->start < b->start);
+}
+
+/* Spans of the state region that the first n_steps steps read, or write. */
+static struct kiln_plan_span *list_spans(struct planner *p, int n_steps, bool write, int *n)
+{
+    struct step_operand operands[STEP_MAX_OPERANDS];
+    struct kiln_plan_span *spans = PLAN_KEEP(p, struct kiln_plan_span, p->n_fixups + 1);
+    int count = 0;
+    for (int i = 0; i < n_steps; i++) {
+        int n_operands = step_operands(p->steps[i], operands);
+        for (int k = 0; k < n_operands; k++)
+            if (operands[k].place.region == KILN_REGION_STATE &&
+                (write ? operands[k].write : operands[k].read))
+                spans[count++] = step_operand_span(&operands[k]);
+    }
+    qsort(spans, (size_t)count, sizeof *spans, by_start);
+    *n = 0;
+    for (int i = 0; i < count; i++) {
+        struct kiln_plan_span *last = *n ? &spans[*n - 1] : NULL;
+        if (!last || spans[i].start >= last->end + KILN_PLACE_ALIGNMENT)
+            spans[(*n)++] = spans[i];
+        else if (spans[i].end > last->end)
+            last->end = spans[i].end;
+    }
+    return spans;
+}
+
 void plan_finish(struct planner *p)
 {
     struct kiln_plan *plan = p->plan;
@@ -136,6 +171,8 @@ void plan_finish(struct planner *p)
     plan->steps.n = p->n_steps;
     plan->steps.steps = steps;
     plan->feature_layout = p->options->feature_layout;
+    plan->prepared_reads = list_spans(p, plan->n_prepared, false, &plan->n_prepared_reads);
+    plan->state_writes = list_spans(p, p->n_steps, true, &plan->n_state_writes);
     bind_inputs(p);
     bind_outputs(p);
     list_values(p);

@@ -17,6 +17,12 @@ struct kiln_step *plan_step(struct planner *p, enum kiln_step_kind kind, const s
     return step;
 }
 
+void plan_count_reorder(struct planner *p)
+{
+    plan_grow(p, &p->reorders, &p->reorder_capacity, p->n_reorders, sizeof *p->reorders);
+    p->reorders[p->n_reorders++] = p->n_steps - 1;
+}
+
 static void set_algorithm(struct planner *p, struct kiln_step *step, uint16_t algorithm,
                           int64_t scratch_bytes)
 {

@@ -194,6 +194,6 @@ int loop_copy(struct planner *p, int id)
         (struct kiln_instruction){KILN_INSTRUCTION_STORE, 1, integer, 0, -1, -1, 1, {0}};
     loop_finish(p, build, c, &step->as.loop);
     plan_choose(p, step);
-    p->plan->n_reorders++;
+    plan_count_reorder(p);
     return buffer;
 }

@@ -210,7 +210,8 @@ void plan_lower_cluster(struct planner *p, struct cluster *c)
         if (c->any_reduced)
             emit_outer(&g, 2 * pass);
     }
-    p->plan->n_reorders += is_reorder(p, c);
+    if (is_reorder(p, c))
+        plan_count_reorder(p);
     loop_finish(p, &build, c, &step->as.loop);
     plan_choose(p, step);
 }

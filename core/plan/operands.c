@@ -12,7 +12,8 @@ static struct step_operand *add(struct list *list, const char *name, const struc
                                 bool write)
 {
     struct step_operand *operand = &list->operands[list->n++];
-    *operand = (struct step_operand){.name = name, .place = *place, .read = !write, .write = write};
+    *operand = (struct step_operand){
+        .name = name, .place = *place, .at = place, .read = !write, .write = write};
     return operand;
 }
 
@@ -125,6 +126,15 @@ static void add_resample(struct list *list, const struct kiln_step_resample *r)
     int64_t planes = r->outer * r->inner;
     add_dense(list, "x", &r->x, false, planes * r->vertical.n_columns * r->horizontal.n_columns);
     add_dense(list, "y", &r->y, true, planes * r->vertical.n_rows * r->horizontal.n_rows);
+}
+
+struct kiln_plan_span step_operand_span(const struct step_operand *operand)
+{
+    int64_t low = 0, high = 0, size = (int64_t)kiln_dtype_bytes(operand->place.dtype);
+    for (int i = 0; i < operand->n; i++)
+        *(operand->stride[i] < 0 ? &low : &high) += (operand->extent[i] - 1) * operand->stride[i];
+    return (struct kiln_plan_span){operand->place.offset + low * size,
+                                   operand->place.offset + (high + 1) * size};
 }
 
 int step_operands(const struct kiln_step *step, struct step_operand operands[STEP_MAX_OPERANDS])

@@ -69,6 +69,13 @@ static void find_units(struct order *o)
     }
 }
 
+bool plan_writes_state(const struct planner *p, const struct ir_node *node, int state)
+{
+    return (node->home == IR_HOME_STATE && node->home_node == state) ||
+           (node->op == KILN_OP_UPDATE &&
+            kiln_states_at(p->options->states, state)->group == node->group);
+}
+
 static void find_writers(struct order *o)
 {
     const kiln_states *states = o->p->options->states;
@@ -77,11 +84,8 @@ static void find_writers(struct order *o)
     for (int i = 0; i < n; i++)
         o->writer[i] = -1;
     for (int i = 0; i < o->p->ir.n; i++) {
-        const struct ir_node *node = ir_at(o->p, i);
-        if (node->home == IR_HOME_STATE)
-            o->writer[node->home_node] = o->unit_of[i];
-        for (int s = 0; s < n && node->op == KILN_OP_UPDATE; s++)
-            if (kiln_states_at(states, s)->group == node->group)
+        for (int s = 0; s < n; s++)
+            if (plan_writes_state(o->p, ir_at(o->p, i), s))
                 o->writer[s] = o->unit_of[i];
     }
 }

@@ -15,6 +15,7 @@ static void run_passes(struct planner *p)
     plan_fuse(p);
     p->values = PLAN_SCRATCH(p, struct value, p->ir.n);
     plan_order(p);
+    plan_prepare(p);
     plan_memory(p);
     plan_finish(p);
 }

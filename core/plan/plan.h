@@ -56,6 +56,16 @@ struct kiln_plan_constant {
     const void *data;
 };
 
+/* Bytes start .. end - 1 of a region. */
+struct kiln_plan_span {
+    int64_t start, end;
+};
+
+static inline bool kiln_plan_spans_meet(struct kiln_plan_span a, struct kiln_plan_span b)
+{
+    return a.start < b.end && b.start < a.end;
+}
+
 struct kiln_plan {
     struct kiln_steps steps;
     int n_inputs, n_outputs, n_constants, n_values;
@@ -63,7 +73,11 @@ struct kiln_plan {
     struct kiln_plan_constant *constants;
     struct kiln_plan_value *values;
     int64_t live_bytes; /* largest live set of the workspace */
-    int n_reorders;     /* loops that only change a layout */
+    int n_prepared;     /* steps at the front that need be executed again only when
+                           a state in prepared_reads has changed */
+    int n_reorders;     /* loops behind them that only change a layout */
+    int n_prepared_reads, n_state_writes;
+    struct kiln_plan_span *prepared_reads, *state_writes; /* of KILN_REGION_STATE */
     int64_t flops;      /* 2 per multiply-add of matmuls and convolutions */
     enum kiln_layout feature_layout;
     void *arena; /* owns everything above */
@@ -83,7 +97,8 @@ enum kiln_status kiln_plan_state_layouts(const kiln_graph *, const struct kiln_p
 void kiln_plan_dump(const struct kiln_plan *, FILE *);
 /* Independent of the planner: recomputes lifetimes from the steps' places and
  * reports two values that share bytes while both are live, a read of bytes
- * that no step wrote, an access outside its region. */
+ * that no step wrote, an access outside its region, a prepared step whose
+ * results could not last. */
 enum kiln_status kiln_plan_check(const struct kiln_plan *, struct kiln_error *);
 
 #endif

@@ -9,6 +9,7 @@
  *   fuse        nodes -> clusters, one loop each (join, merge, reach, atoms)
  *   order       clusters and big nodes -> a sequence of units
  *   lower       units -> steps (lower, lower_loop, lower_spatial)
+ *   prepare     steps that need not be repeated come first
  *   memory      lifetimes, in-place, offsets
  *   finish      the plan's lists
  *
@@ -141,6 +142,8 @@ struct planner {
     struct fixup *fixups;
     int n_steps, step_capacity;
     struct kiln_step **steps;
+    int n_reorders, reorder_capacity;
+    int *reorders; /* steps that only change a layout */
 };
 
 /* --- planner.c --------------------------------------------------------------- */
@@ -217,17 +220,23 @@ void states_suggest_layout(kiln_states *, int state, enum kiln_layout, int stren
 void plan_fuse(struct planner *);
 /* Emits all steps in order. */
 void plan_order(struct planner *);
+/* True if the step of the node writes the state's value. */
+bool plan_writes_state(const struct planner *, const struct ir_node *, int state);
 void plan_lower_cluster(struct planner *, struct cluster *);
 void plan_lower_big(struct planner *, int node);
 void plan_lower_spatial(struct planner *, int node);
 
 /* Appends a step of a kind; its label and origin are the node's. */
 struct kiln_step *plan_step(struct planner *, enum kiln_step_kind, const struct ir_node *);
+/* The last step appended only changes a layout. */
+void plan_count_reorder(struct planner *);
 /* Asks for the algorithm of a complete step. */
 void plan_choose(struct planner *, struct kiln_step *);
 
-/* --- buffers.c, memory.c ---------------------------------------------------------------- */
+/* --- prepare.c, buffers.c, memory.c ----------------------------------------------------- */
 
+/* Moves the steps whose results last from execution to execution to the front. */
+void plan_prepare(struct planner *);
 int plan_buffer(struct planner *, enum kiln_region, int64_t bytes);
 /* Makes *place element offset of a buffer (bytes from its start), used by the
  * last step appended. */

@@ -150,6 +150,11 @@ bool kiln_sampler_takes_labels(const kiln_sampler *sampler)
            (sampler->step && kiln_executable_has_input(sampler->step, "label"));
 }
 
+const struct kiln_plan *kiln_sampler_step_plan(const kiln_sampler *sampler)
+{
+    return kiln_executable_plan(sampler->step ? sampler->step : sampler->finish);
+}
+
 int kiln_sampler_iterations(const kiln_sampler *sampler)
 {
     return sampler->graphs.plan.n_iterations > 0 ? sampler->graphs.plan.n_iterations : 1;

@@ -1,7 +1,8 @@
 /*
  * Plans a graph, checks the plan, executes it with the step interpreter and
  * compares every output (within the oracle's bound for f32 arithmetic) and
- * state with the oracle's.
+ * state with the oracle's. A plan that writes no state is executed once more,
+ * without its prepared steps.
  */
 #ifndef KILN_TEST_PLAN_RUN_H
 #define KILN_TEST_PLAN_RUN_H
