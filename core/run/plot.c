@@ -213,9 +213,11 @@ static enum kiln_status draw_pictures(const struct kiln_series *series,
     return KILN_OK;
 }
 
+/* The legend comes first, so that it hides no mark. */
 static void draw_marks(const struct kiln_panel *panel, const struct kiln_axes *axes,
                        const struct kiln_canvas *canvas)
 {
+    draw_legend(panel, axes, canvas);
     for (int i = 0; i < panel->n_series; i++) {
         const struct kiln_series *series = &panel->series[i];
         if (series->mark == KILN_MARK_POINTS)
@@ -227,7 +229,6 @@ static void draw_marks(const struct kiln_panel *panel, const struct kiln_axes *a
         else if (series->mark == KILN_MARK_BARS)
             draw_bars(panel, i, axes, canvas);
     }
-    draw_legend(panel, axes, canvas);
 }
 
 /* Text in the middle of a span, but not beyond the panel's left end. */

@@ -8,7 +8,7 @@
 
 static const uint8_t ink[3] = {60, 60, 60}, pale[3] = {228, 228, 228};
 
-enum { TICK = 4, GAP = 4, PIXELS_PER_TICK = 62 };
+enum { TICK = 4, GAP = 4, PIXELS_PER_TICK = 50 };
 
 bool kiln_axis_shows(const struct kiln_axis *axis, double value)
 {
@@ -152,11 +152,12 @@ static int find_ticks(const struct kiln_axis *axis, double ticks[MAX_TICKS])
 /* "0", "0.5", "100", "1e6", "1e-12" */
 static void write_number(double value, const struct kiln_axis *axis, char *text, size_t size)
 {
-    double size_of_it = fabs(value);
-    if (size_of_it < 1e-12 * fmax(fabs(axis->low), fabs(axis->high)))
+    double magnitude = fabs(value), range = fmax(fabs(axis->low), fabs(axis->high));
+    bool decades = axis->log && axis->high / axis->low > 1e4;
+    if (!axis->log && magnitude < 1e-12 * range) {
         snprintf(text, size, "0");
-    else if (size_of_it >= 1e5 || size_of_it < 1e-3) {
-        int power = (int)floor(log10(size_of_it) + 1e-9);
+    } else if (decades || magnitude >= 1e5 || magnitude < 1e-3) {
+        int power = (int)floor(log10(magnitude) + 1e-9);
         snprintf(text, size, "%.3ge%d", value / pow(10, power), power);
     } else {
         snprintf(text, size, "%.6g", value);

@@ -36,6 +36,8 @@ static const struct kiln_option options[] = {
      "langevin: number of steps"},
     {"sample", "langevin_step_size", KILN_OPTION_FLOAT, "0.00002", 1e-12, 1e6, NULL,
      "langevin: step"},
+    {"study", "sigma", KILN_OPTION_FLOAT, "0.1", 1e-6, 10, NULL,
+     "study manifold: noise on the circle's points"},
     UNET2D_OPTIONS,
     {0},
 };
@@ -243,7 +245,8 @@ static void describe(void *user, kiln_describe_fn *emit, void *to)
     emit(to, "evaluations", (double)ladder->num_scales * ladder->steps_per_scale + net->denoise);
 }
 
-static const struct kiln_study *const studies[] = {&ncsn_study_langevin, NULL};
+static const struct kiln_study *const studies[] = {&ncsn_study_langevin, &ncsn_study_manifold,
+                                                 NULL};
 
 const struct kiln_model ncsn_model = {
     .abi = KILN_MODEL_ABI,

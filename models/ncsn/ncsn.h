@@ -63,5 +63,7 @@ kiln_node ncsn_sample_finish(void *model, kiln_graph *, const struct kiln_sample
 
 /* Plain and annealed Langevin dynamics on a mixture. */
 extern const struct kiln_study ncsn_study_langevin;
+/* Score matching without denoising, on a circle. */
+extern const struct kiln_study ncsn_study_manifold;
 
 #endif

@@ -4,6 +4,7 @@
  * and with a trained network.
  */
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -146,20 +147,27 @@ static int lightest(const struct kiln_mixture *mixture)
     return best;
 }
 
-/* Share of the lightest component, and the deviation of a coordinate from the
- * nearest mean in units of that component's. */
-static void write_modes(const struct study *study, const char *row, const float *samples, int64_t n,
-                        kiln_report *report)
+struct modes {
+    double weight; /* share of the lightest component */
+    double spread; /* deviation of a coordinate, in units of its component's */
+};
+
+static struct modes measure(const struct study *study, const float *samples)
 {
     int small = lightest(&study->mixture);
-    double inside = 0, spread = 0;
-    for (int64_t i = 0; i < n; i++) {
+    double inside = 0, spread = 0, n = (double)study->n_samples;
+    for (int64_t i = 0; i < study->n_samples; i++) {
         double squared;
         inside += nearest(&study->mixture, samples + 2 * i, &squared) == small;
         spread += squared / 2;
     }
-    kiln_report_value(report, row, "weight", inside / (double)n);
-    kiln_report_value(report, row, "spread", sqrt(spread / (double)n));
+    return (struct modes){inside / n, sqrt(spread / n)};
+}
+
+static void write_modes(const char *row, struct modes modes, kiln_report *report)
+{
+    kiln_report_value(report, row, "weight", modes.weight);
+    kiln_report_value(report, row, "spread", modes.spread);
 }
 
 static double density(const struct kiln_mixture *mixture, const float *x)
@@ -210,11 +218,11 @@ static void write_tables(const struct study *study, const struct kiln_trial_resu
     static const char *const rows[TRIALS][DRAWS] = {
         {"plain, exact score", "annealed, exact score"}, {"plain, network", "annealed, network"}};
     kiln_report_table(report, "small mode");
-    kiln_report_value(report, "data", "weight", study->mixture.weight[lightest(&study->mixture)]);
-    kiln_report_value(report, "data", "spread", 1);
+    const struct modes truth = {study->mixture.weight[lightest(&study->mixture)], 1};
+    write_modes("data", truth, report);
     for (int t = 0; t < TRIALS; t++)
         for (int d = 0; d < DRAWS; d++)
-            write_modes(study, rows[t][d], results[t].draws[d].samples, study->n_samples, report);
+            write_modes(rows[t][d], measure(study, results[t].draws[d].samples), report);
     write_errors(study, results, errors, report);
 }
 
@@ -236,7 +244,7 @@ static void draw_field(const struct study *study, const char *title, const float
          .data = arrows},
     };
     kiln_report_panel(report, &(struct kiln_panel){.title = title,
-                                                   .x_label = "data and score (length compressed)",
+                                                   .x_label = "data; long arrows shortened",
                                                    .x_min = study->low,
                                                    .x_max = study->high,
                                                    .y_min = study->low,
@@ -254,8 +262,11 @@ static void draw_samples(const struct study *study, const char *title, const flo
                                        .colour = KILN_COLOUR_GREEN,
                                        .n = study->n_samples < most ? study->n_samples : most,
                                        .data = samples};
+    char label[64];
+    snprintf(label, sizeof label, "%.0f %% in the small mode",
+             100 * measure(study, samples).weight);
     kiln_report_panel(report, &(struct kiln_panel){.title = title,
-                                                   .x_label = "samples",
+                                                   .x_label = label,
                                                    .x_min = study->low,
                                                    .x_max = study->high,
                                                    .y_min = study->low,

@@ -29,10 +29,18 @@ kiln_node wgan_latents(const struct wgan *net, kiln_graph *g, int64_t n)
     return kiln_random(g, KILN_SHAPE(n, net->latent_size), rng);
 }
 
-/*
- * mean (||grad D(x)|| - 1)^2 at points between real and fake, one random
- * share per sample (Gulrajani et al. 2017, eq. 3).
- */
+kiln_node wgan_slope_penalty(kiln_graph *g, kiln_node score, kiln_node x)
+{
+    kiln_node slope;
+    kiln_grad(g, score, 1, &x, &slope);
+    kiln_graph_label(g, "penalty");
+    /* the small constant keeps the root's gradient finite at slope 0 */
+    kiln_node norm =
+        kiln_sqrt(g, kiln_add_scalar(g, kiln_sum_per_sample(g, kiln_square(g, slope)), 1e-12));
+    return kiln_mean_all(g, kiln_square(g, kiln_add_scalar(g, norm, -1)));
+}
+
+/* The penalty at points between real and fake, one random share per sample. */
 static kiln_node gradient_penalty(const struct wgan *net, kiln_graph *g, kiln_node real,
                                   kiln_node fake)
 {
@@ -40,13 +48,7 @@ static kiln_node gradient_penalty(const struct wgan *net, kiln_graph *g, kiln_no
     struct kiln_rng rng = {.kind = KILN_RNG_UNIFORM, .stream = STREAM_MIX};
     kiln_node share = kiln_random(g, KILN_SHAPE(n, 1, 1, 1), rng);
     kiln_node between = kiln_add(g, real, kiln_mul(g, share, kiln_sub(g, fake, real)));
-    kiln_node score = wgan_criticise(net, g, between, true), slope;
-    kiln_grad(g, score, 1, &between, &slope);
-    kiln_graph_label(g, "penalty");
-    /* the small constant keeps the root's gradient finite at slope 0 */
-    kiln_node norm =
-        kiln_sqrt(g, kiln_add_scalar(g, kiln_sum_per_sample(g, kiln_square(g, slope)), 1e-12));
-    return kiln_mean_all(g, kiln_square(g, kiln_add_scalar(g, norm, -1)));
+    return wgan_slope_penalty(g, wgan_criticise(net, g, between, true), between);
 }
 
 static kiln_node mean_softplus(kiln_graph *g, kiln_node x)

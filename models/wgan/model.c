@@ -28,6 +28,12 @@ static const struct kiln_option options[] = {
      "wgan: 100 critic steps at the first 25 generator steps and at every 500th"},
     {"sample", "batch_stats", KILN_OPTION_BOOL, "false", 0, 0, NULL,
      "dcgan: sample with batch statistics, as the reference, instead of the running ones"},
+    {"study", "distances", KILN_OPTION_FLOATS, "0.5, 1, 2, 3, 5, 7, 10", 1e-3, 1e3, NULL,
+     "study divergence: between the means of the two normals, ascending"},
+    {"study", "sigma", KILN_OPTION_FLOAT, "0.5", 1e-3, 1e3, NULL,
+     "study divergence: deviation of the normals"},
+    {"study", "width", KILN_OPTION_INT, "64", 1, 4096, NULL,
+     "study divergence: width of the critics"},
     {0},
 };
 
@@ -157,6 +163,8 @@ static kiln_node sample_finish(void *user, kiln_graph *g, const struct kiln_samp
     return wgan_scale_out(net, g, wgan_generate(net, g, carried[0], net->batch_stats));
 }
 
+static const struct kiln_study *const studies[] = {&wgan_study_divergence, NULL};
+
 static const struct kiln_model wgan = {
     .abi = KILN_MODEL_ABI,
     .size = sizeof wgan,
@@ -181,6 +189,7 @@ static const struct kiln_model wgan = {
              "[network]\n"
              "latent_size = 12\n"
              "features = 8\n",
+    .studies = studies,
 };
 
 KILN_API const struct kiln_model *kiln_model_entry(void);

@@ -5,7 +5,7 @@
 #ifndef MODELS_WGAN_WGAN_H
 #define MODELS_WGAN_WGAN_H
 
-#include "core/api/model.h"
+#include "core/api/study.h"
 
 enum gan_loss { LOSS_WGAN, LOSS_WGAN_GP, LOSS_GAN, LOSS_GAN_SATURATING };
 
@@ -47,10 +47,16 @@ kiln_node wgan_scale_out(const struct wgan *, kiln_graph *, kiln_node x);
 /* Normal latents of the batch. */
 kiln_node wgan_latents(const struct wgan *, kiln_graph *, int64_t n);
 
+/* mean (||grad score(x)|| - 1)^2 over the samples of x (Gulrajani et al. 2017,
+ * eq. 3); score [n] or [n, 1] of x [n, ...]. */
+kiln_node wgan_slope_penalty(kiln_graph *, kiln_node score, kiln_node x);
 /* Losses of the two phases; metrics are filled in. */
 void wgan_critic_loss(const struct wgan *, kiln_graph *, const struct kiln_batch *,
                       struct kiln_loss *);
 void wgan_generator_loss(const struct wgan *, kiln_graph *, const struct kiln_batch *,
                          struct kiln_loss *);
+
+/* Two normals moved apart. */
+extern const struct kiln_study wgan_study_divergence;
 
 #endif
