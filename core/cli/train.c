@@ -119,7 +119,7 @@ static enum kiln_status run(const struct kiln_cli *cli, struct kiln_error *error
 
 static const struct kiln_cli_option options[] = {
     KILN_CLI_DEVICE_OPTION,
-    {"out", 0, "DIR", NULL, "the run's directory (default runs/NAME of the config)"},
+    {"out", 'o', "DIR", NULL, "the run's directory (default runs/NAME of the config)"},
     {"resume", 0, NULL, NULL, "go on from the checkpoint in the run's directory, if there is one"},
     {"steps", 0, "N", "train.steps", "steps of the whole run"},
     {"seed", 0, "N", "run.seed", "seed of weights, order of the data and noise"},
