@@ -1,12 +1,15 @@
 /* Names of OpenCL's error codes, and failing with them. */
 #include "backends/opencl/opencl.h"
 
+#include <stdio.h>
+
 #define CODES(X)                                                                                   \
     X(CL_SUCCESS)                                                                                  \
     X(CL_DEVICE_NOT_FOUND)                                                                         \
-    X(CL_DEVICE_NOT_AVAILABLE) X(CL_COMPILER_NOT_AVAILABLE) X(CL_MEM_OBJECT_ALLOCATION_FAILURE) X( \
-        CL_OUT_OF_RESOURCES) X(CL_OUT_OF_HOST_MEMORY) X(CL_PROFILING_INFO_NOT_AVAILABLE)           \
-        X(CL_MEM_COPY_OVERLAP) X(CL_IMAGE_FORMAT_MISMATCH) X(CL_IMAGE_FORMAT_NOT_SUPPORTED) X(     \
+    X(CL_DEVICE_NOT_AVAILABLE)                                                                     \
+    X(CL_COMPILER_NOT_AVAILABLE) X(CL_MEM_OBJECT_ALLOCATION_FAILURE) X(CL_OUT_OF_RESOURCES) X(     \
+        CL_OUT_OF_HOST_MEMORY) X(CL_PROFILING_INFO_NOT_AVAILABLE) X(CL_MEM_COPY_OVERLAP)           \
+        X(CL_IMAGE_FORMAT_MISMATCH) X(CL_IMAGE_FORMAT_NOT_SUPPORTED) X(                            \
             CL_BUILD_PROGRAM_FAILURE) X(CL_MAP_FAILURE) X(CL_MISALIGNED_SUB_BUFFER_OFFSET)         \
             X(CL_EXEC_STATUS_ERROR_FOR_EVENTS_IN_WAIT_LIST) X(CL_COMPILE_PROGRAM_FAILURE) X(       \
                 CL_LINKER_NOT_AVAILABLE) X(CL_LINK_PROGRAM_FAILURE) X(CL_DEVICE_PARTITION_FAILED)  \
@@ -54,6 +57,12 @@ enum kiln_status cl_fail(kiln_device_state *device, struct kiln_error *error, cl
     if (device && (code == CL_OUT_OF_RESOURCES || code == CL_INVALID_COMMAND_QUEUE ||
                    code == CL_EXEC_STATUS_ERROR_FOR_EVENTS_IN_WAIT_LIST))
         device->lost = true;
-    return kiln_fail(error, KILN_MACHINE, "opencl: %s: %s (%d)%s", what, cl_error_name(code),
-                     (int)code, device && device->lost ? "; the device is lost" : "");
+    char memory[128] = "";
+    /* drivers that allocate lazily run out of memory at any call */
+    if (device && (code == CL_MEM_OBJECT_ALLOCATION_FAILURE || code == CL_OUT_OF_RESOURCES ||
+                   code == CL_INVALID_BUFFER_SIZE))
+        snprintf(memory, sizeof memory, "; %.0f of %.0f MiB are in use, reduce train.batch_size",
+                 (double)device->bytes / (1 << 20), (double)device->caps.memory_bytes / (1 << 20));
+    return kiln_fail(error, KILN_MACHINE, "opencl: %s: %s (%d)%s%s", what, cl_error_name(code),
+                     (int)code, device && device->lost ? "; the device is lost" : "", memory);
 }

@@ -237,14 +237,14 @@ enum kiln_status kiln_device_memory_create(kiln_device *device, int64_t bytes, c
     if (bytes < 0 || (caps->allocation_bytes && bytes > caps->allocation_bytes))
         return kiln_fail(error, KILN_MACHINE,
                          "device %s: the %s need %.0f MiB in one piece, its limit is %.0f MiB "
-                         "(reduce the batch size)",
+                         "(reduce train.batch_size)",
                          device->entry.name, what, (double)bytes / mib,
                          (double)caps->allocation_bytes / mib);
     if (caps->memory_bytes && bytes > caps->memory_bytes - device->used_bytes)
         return kiln_fail(
             error, KILN_MACHINE,
             "device %s: out of memory: the %s need %.0f MiB, %.0f of %.0f MiB are in use "
-            "(reduce the batch size)",
+            "(reduce train.batch_size)",
             device->entry.name, what, (double)bytes / mib, (double)device->used_bytes / mib,
             (double)caps->memory_bytes / mib);
     struct kiln_error reason = {""};

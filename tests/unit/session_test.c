@@ -287,7 +287,7 @@ static void too_little_memory_is_said(void **unused)
     OK(kiln_session_prepare(session, 1, &g, 0, NULL, &error));
     kiln_executable *e;
     assert_int_equal(kiln_executable_create(session, g, NULL, &e, &error), KILN_MACHINE);
-    if (!strstr(error.text, "MiB") || !strstr(error.text, "batch size"))
+    if (!strstr(error.text, "MiB") || !strstr(error.text, "train.batch_size"))
         fail_msg("%s", error.text);
     assert_null(e);
     struct kiln_session_options options = {.fuse = true};
