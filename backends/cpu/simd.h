@@ -146,6 +146,14 @@ struct cpu_simd_attention {
     void (*gradient)(struct cpu_attention_rows *);
 };
 
+/* One position of a pooling window in a plane [h][w][inner]. */
+struct cpu_window_place {
+    int64_t y0, y1, x0, x1, w, inner;
+};
+
+/* out[i] = y w + x of the first largest element of channel i (a NaN is largest) */
+typedef void cpu_argmax_fn(const struct cpu_window_place *, const float *plane, int32_t *out);
+
 struct cpu_simd {
     const char *name; /* "avx512", "avx2", "baseline" */
     const struct cpu_simd_loop *loop;
@@ -154,6 +162,7 @@ struct cpu_simd {
     const struct cpu_simd_edge *edge; /* for 16 lanes, for 8 */
     cpu_gemm_fn *gemm;
     const struct cpu_simd_attention *attention;
+    cpu_argmax_fn *argmax;
 };
 
 /* Declares what simd_*.c define for an instruction set. */
@@ -162,6 +171,7 @@ struct cpu_simd {
     extern cpu_update_fn *const cpu_simd_update_##set[KILN_OPTIMIZER_COUNT][2];                                \
     extern const struct cpu_simd_edge cpu_simd_edge_##set[2];                                                  \
     extern const struct cpu_simd_attention cpu_simd_attention_##set;                                           \
+    cpu_argmax_fn cpu_simd_argmax_##set;                                                                       \
     cpu_gemm_fn cpu_simd_gemm_##set;                                                                           \
     cpu_random_fn cpu_simd_random_##set;
 

@@ -12,27 +12,31 @@ static void window_range(const struct kiln_window *window, int axis, int64_t o, 
     *end = cpu_min(start + window->size[axis], extent);
 }
 
-/* Index row: for each column of a window row position, the first largest. */
-static void argmax_row(const struct kiln_step_window *s, const float *plane, int32_t *index, int64_t oh)
+static void plain_argmax(const struct cpu_window_place *p, const float *plane, int32_t *out)
 {
-    int64_t y0, y1;
-    window_range(&s->window, 0, oh, s->h, &y0, &y1);
-    for (int64_t ow = 0; ow < s->ow; ow++) {
-        int64_t x0, x1;
-        window_range(&s->window, 1, ow, s->w, &x0, &x1);
-        int32_t *out = index + ow * s->inner;
-        for (int64_t i = 0; i < s->inner; i++)
-            out[i] = (int32_t)(y0 * s->w + x0);
-        for (int64_t y = y0; y < y1; y++)
-            for (int64_t x = x0; x < x1; x++) {
-                int32_t at = (int32_t)(y * s->w + x);
-                const float *candidate = plane + at * s->inner;
-                for (int64_t i = 0; i < s->inner; i++) {
-                    float best = plane[out[i] * s->inner + i];
-                    bool better = candidate[i] > best || (candidate[i] != candidate[i] && best == best);
-                    out[i] = better ? at : out[i];
-                }
+    for (int64_t i = 0; i < p->inner; i++)
+        out[i] = (int32_t)(p->y0 * p->w + p->x0);
+    for (int64_t y = p->y0; y < p->y1; y++)
+        for (int64_t x = p->x0; x < p->x1; x++) {
+            int32_t at = (int32_t)(y * p->w + x);
+            const float *candidate = plane + at * p->inner;
+            for (int64_t i = 0; i < p->inner; i++) {
+                float best = plane[out[i] * p->inner + i];
+                bool better = candidate[i] > best || (candidate[i] != candidate[i] && best == best);
+                out[i] = better ? at : out[i];
             }
+        }
+}
+
+/* Row oh of a plane's indices. */
+static void argmax_row(const struct kiln_step_window *s, cpu_argmax_fn *argmax, const float *plane, int32_t *index,
+                       int64_t oh)
+{
+    struct cpu_window_place place = {.w = s->w, .inner = s->inner};
+    window_range(&s->window, 0, oh, s->h, &place.y0, &place.y1);
+    for (int64_t ow = 0; ow < s->ow; ow++) {
+        window_range(&s->window, 1, ow, s->w, &place.x0, &place.x1);
+        argmax(&place, plane, index + ow * s->inner);
     }
 }
 
@@ -42,10 +46,11 @@ static enum kiln_status argmax_run(struct cpu_task *task, struct kiln_error *err
     const struct kiln_step_window *s = &task->step->as.window;
     const float *x = cpu_at(task->exec, &s->x);
     int32_t *index = cpu_at(task->exec, &s->index);
+    cpu_argmax_fn *argmax = task->device->reference ? plain_argmax : task->device->simd->argmax;
 #pragma omp parallel for schedule(dynamic, 8) num_threads(task->threads)
     for (int64_t row = 0; row < s->outer * s->oh; row++) {
         int64_t outer = row / s->oh, oh = row % s->oh;
-        argmax_row(s, x + outer * s->h * s->w * s->inner, index + row * s->ow * s->inner, oh);
+        argmax_row(s, argmax, x + outer * s->h * s->w * s->inner, index + row * s->ow * s->inner, oh);
     }
     return KILN_OK;
 }

@@ -67,15 +67,19 @@ static void check_window(struct lab *lab, int64_t inner, int64_t h, int64_t w, s
     int64_t nx = outer * h * w * inner, ny = outer * oh * ow * inner;
     float *x = lab_values(3, nx), *d_y = lab_values(4, ny);
     for (int64_t i = 0; i < nx; i++)
-        x[i] = roundf(x[i] * 4); /* ties */
+        x[i] = i % 61 == 7 ? NAN : i % 5 == 0 ? -INFINITY : roundf(x[i] * 4); /* with ties */
     double *gathered = calloc((size_t)ny, sizeof *gathered), *scattered = calloc((size_t)nx, sizeof *scattered);
     int32_t *index = calloc((size_t)ny, sizeof *index);
     for (int64_t at = 0; at < ny; at++) {
         int64_t i = at % inner, j = at / inner % ow, k = at / inner / ow % oh, o = at / inner / ow / oh;
         double best = -INFINITY;
+        index[at] = -1;
         for (int64_t y = k * window.stride[0] - window.pad[0], y1 = y + window.size[0]; y < y1; y++)
             for (int64_t z = j * window.stride[1] - window.pad[2], z1 = z + window.size[1]; z < z1; z++) {
-                if (y < 0 || y >= h || z < 0 || z >= w || x[((o * h + y) * w + z) * inner + i] <= best)
+                if (y < 0 || y >= h || z < 0 || z >= w)
+                    continue;
+                index[at] = index[at] < 0 ? (int32_t)(y * w + z) : index[at]; /* of nothing but -inf */
+                if (isnan(best) || x[((o * h + y) * w + z) * inner + i] <= best)
                     continue;
                 best = x[((o * h + y) * w + z) * inner + i];
                 index[at] = (int32_t)(y * w + z);
@@ -112,7 +116,7 @@ static void windows(void **unused)
     (void)unused;
     for (int variant = 0; variant < LAB_VARIANTS; variant++) {
         struct lab lab = lab_open_variant(variant);
-        for (int inner = 1; inner <= 16; inner += 5) {
+        for (int inner = 1; inner <= 37; inner += inner < 16 ? 5 : 21) {
             check_window(&lab, inner, 8, 8, (struct kiln_window){{2, 2}, {2, 2}, {0, 0, 0, 0}});
             check_window(&lab, inner, 9, 7, (struct kiln_window){{5, 5}, {1, 1}, {2, 2, 2, 2}});
             check_window(&lab, inner, 5, 11, (struct kiln_window){{3, 2}, {2, 3}, {1, 0, 0, 1}});
