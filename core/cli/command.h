@@ -49,6 +49,8 @@ struct kiln_cli_option {
     {"device", 0, "DEVICE", "run.device", "cpu, opencl:0 or a part of a device's name"}
 #define KILN_CLI_PLUGIN_DIR_OPTION                                                                 \
     {"plugin-dir", 0, "DIR", NULL, "look for model plugins here first"}
+#define KILN_CLI_STATS_OPTION                                                                      \
+    {"stats", 0, NULL, NULL, "print where the time goes: steps are timed one by one"}
 #define KILN_CLI_JSON_OPTION {"json", 0, NULL, NULL, "print one JSON object"}
 /* Messages are warnings and failures only; the program knows this option. */
 #define KILN_CLI_QUIET_OPTION {"quiet", 'q', NULL, NULL, "show no progress and no notes"}

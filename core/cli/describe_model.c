@@ -172,7 +172,8 @@ static enum kiln_status make_sampling_plan(struct planning *planning, struct kil
     enum kiln_status status =
         kiln_sampler_compile(planning->sampler, planning->session, planning->update.ema, error);
     if (!status)
-        planning->out->sampling = describe_plan(kiln_sampler_step_plan(planning->sampler));
+        planning->out->sampling =
+            describe_plan(kiln_executable_plan(kiln_sampler_iteration(planning->sampler)));
     return status;
 }
 

@@ -8,6 +8,7 @@
 #include "core/base/json.h"
 #include "core/cli/progress.h"
 #include "core/cli/replay.h"
+#include "core/cli/stats.h"
 #include "core/cli/stop.h"
 #include "core/cli/trained.h"
 #include "core/run/sample.h"
@@ -194,7 +195,10 @@ static enum kiln_status write_image(const struct sampling *s, const struct kiln_
 static enum kiln_status print_result(const struct sampling *s, struct kiln_error *error)
 {
     struct kiln_text text = {0};
+    struct kiln_profile profile;
+    kiln_executable_profile(kiln_sampler_iteration(s->sampler), &profile);
     if (!kiln_cli_flag(s->cli, "json")) {
+        kiln_stats_text("sampling", &profile, &text);
         if (s->image)
             kiln_text_append(&text, "%s", s->image);
         if (s->raw)
@@ -209,6 +213,7 @@ static enum kiln_status print_result(const struct sampling *s, struct kiln_error
     kiln_json_int(&json, "seed", (int64_t)s->job.seed);
     kiln_json_string(&json, "checkpoint", s->trained.hash);
     kiln_json_number(&json, "seconds", s->seconds);
+    kiln_stats_json("stats", &profile, &json);
     kiln_json_end(&json);
     return kiln_cli_print(&text, error);
 }
@@ -268,6 +273,7 @@ static const struct kiln_cli_option options[] = {
     {"guidance", 0, "W", "sample.guidance", "guidance scale; 1: none"},
     {"noise", 0, "FILE.safetensors", NULL, "initial noise: tensor \"noise\" [N, ...] f32"},
     {"interpolate", 0, NULL, NULL, "rows that go from one noise to another"},
+    KILN_CLI_STATS_OPTION,
     KILN_CLI_TRAINED_OPTIONS,
     {0},
 };

@@ -7,6 +7,7 @@
 #include "core/cli/command.h"
 #include "core/cli/progress.h"
 #include "core/cli/replay.h"
+#include "core/cli/stats.h"
 #include "core/cli/stop.h"
 #include "core/run/train.h"
 
@@ -33,12 +34,26 @@ static void show_progress(void *user, const struct kiln_train_progress *now)
     kiln_progress_update(bar->progress, now->step, now->text);
 }
 
+static void write_stats(const struct kiln_train_result *result, struct kiln_text *text)
+{
+    for (int i = 0; i < result->n_profiles; i++) {
+        char what[80];
+        snprintf(what, sizeof what, "phase %s", result->profiles[i].name);
+        kiln_stats_text(what, &result->profiles[i].profile, text);
+    }
+    if (result->n_profiles)
+        kiln_text_append(text, "device: %lld launches, %lld waits, at most %.2f MiB\n",
+                         (long long)result->launches, (long long)result->waits,
+                         (double)result->device_bytes / 1048576);
+}
+
 static enum kiln_status print_result(const struct kiln_cli *cli, const char *out,
                                      const struct kiln_train_result *result,
                                      struct kiln_error *error)
 {
     struct kiln_text text = {0};
     if (!kiln_cli_flag(cli, "json")) {
+        write_stats(result, &text);
         kiln_text_append(&text, "%s", out);
         return kiln_cli_print(&text, error);
     }
@@ -54,6 +69,13 @@ static enum kiln_status print_result(const struct kiln_cli *cli, const char *out
     kiln_json_int(&json, "launches", result->launches);
     kiln_json_int(&json, "waits", result->waits);
     kiln_json_int(&json, "device_bytes", result->device_bytes);
+    for (int i = 0; i < result->n_profiles; i++) {
+        if (i == 0)
+            kiln_json_object(&json, "stats");
+        kiln_stats_json(result->profiles[i].name, &result->profiles[i].profile, &json);
+    }
+    if (result->n_profiles)
+        kiln_json_end(&json);
     kiln_json_end(&json);
     return kiln_cli_print(&text, error);
 }
@@ -80,6 +102,7 @@ static enum kiln_status train(const struct kiln_cli *cli, kiln_config *config,
         .resume = kiln_cli_flag(cli, "resume"),
         .device.no_fuse = kiln_cli_flag(cli, "no-fuse"),
         .device.no_tune = kiln_cli_flag(cli, "no-tune"),
+        .device.stats = kiln_cli_flag(cli, "stats"),
         .command = command->data,
         .stop = kiln_cli_stop(),
         .progress = show_progress,
@@ -126,6 +149,7 @@ static const struct kiln_cli_option options[] = {
     KILN_CLI_CONFIG_OPTIONS,
     {"no-fuse", 0, NULL, NULL, "run the unfused plan"},
     {"no-tune", 0, NULL, NULL, "do not measure: take the default algorithms and layouts"},
+    KILN_CLI_STATS_OPTION,
     KILN_CLI_QUIET_OPTION,
     KILN_CLI_JSON_OPTION,
     {0},
@@ -152,7 +176,11 @@ const struct kiln_command kiln_command_train = {
         "(resolved), checkpoint.safetensors, log.jsonl (one object per logged step) and "
         "samples-STEP.png (from fixed noise). Its path is printed at the end.\n\n"
         "SIGINT and SIGTERM finish the step, save and say how to resume (exit status 130). A "
-        "resumed run gives the same weights, bit for bit, as one that was never stopped.",
+        "resumed run gives the same weights, bit for bit, as one that was never stopped.\n\n"
+        "With --stats each step of a plan is timed on its own, and a table tells, for each "
+        "training phase and kind of step: steps of an execution, the sum of their least times, "
+        "their share of it, GFLOP/s of products and convolutions, GB/s of operands (each counted "
+        "once a step). The waits that this needs are not among those counted.",
     .options = options,
     .examples = examples,
     .run = run,

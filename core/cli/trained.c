@@ -56,6 +56,7 @@ enum kiln_status kiln_trained_open(const struct kiln_cli *cli, bool data,
     const struct kiln_run_device device = {
         .no_fuse = kiln_cli_flag(cli, "no-fuse"),
         .no_tune = kiln_cli_flag(cli, "no-tune"),
+        .stats = kiln_cli_flag(cli, "stats"),
     };
     enum kiln_status status = kiln_checkpoint_open(cli->arguments[0], &trained->checkpoint, error);
     if (!status)

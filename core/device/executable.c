@@ -168,6 +168,7 @@ void kiln_executable_destroy(kiln_executable **executable)
     for (int i = 0; i < e->n_names; i++)
         free(e->names[i].name);
     free(e->names);
+    free(e->step_seconds);
     free(e);
     *executable = NULL;
 }
@@ -181,10 +182,14 @@ enum kiln_status kiln_executable_run(kiln_executable *e, struct kiln_error *erro
 {
     kiln_session *session = e->session;
     int first = kiln_executable_first_step(e);
-    enum kiln_status status = session->options.poison
-                                  ? kiln_run_poisoned(e, first, error)
-                                  : session->backend->exec_run(session->state, e->exec, first,
-                                                               e->plan->steps.n - first, error);
+    enum kiln_status status;
+    if (session->options.poison)
+        status = kiln_run_poisoned(e, first, error);
+    else if (session->options.stats)
+        status = kiln_run_timed(e, first, error);
+    else
+        status = session->backend->exec_run(session->state, e->exec, first,
+                                            e->plan->steps.n - first, error);
     if (!status)
         kiln_executable_ran(e);
     return status;

@@ -22,6 +22,7 @@ struct kiln_session_options {
     bool fuse;           /* default of compile options */
     bool tune;           /* time candidates and layouts; false: first choices */
     double tune_seconds; /* budget of one session */
+    bool stats;          /* keep profiles (profile.h); slower */
     bool no_winograd;    /* leave Winograd's algorithms out of the choice */
     /* For tests. */
     bool poison;       /* memory that holds no live value is NaN (all bits set) */

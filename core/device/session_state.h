@@ -31,6 +31,8 @@ struct kiln_session {
     struct kiln_workspace *workspaces; /* list */
     kiln_executable *executables;      /* list */
 
+    int64_t profile_waits;
+
     kiln_tuner *tuner;
     char choices[512];
 };
@@ -49,6 +51,8 @@ struct kiln_executable {
     kiln_executable *next; /* of the session's */
     struct kiln_plan *plan;
     kiln_exec *exec;
+    double *step_seconds; /* with the option stats: least time of each step, else NULL */
+    int64_t n_timed, step_launches;
     bool prepared; /* what the plan's prepared steps stored is current */
     struct kiln_workspace *workspace;
     kiln_memory *regions[KILN_REGION_COUNT]; /* io is its own */
@@ -70,6 +74,9 @@ void kiln_executable_ran(kiln_executable *);
 /* Into and out of the session's list; out of it also if it is not there. */
 void kiln_session_add_executable(kiln_executable *);
 void kiln_session_remove_executable(kiln_executable *);
+
+/* profile.c: executes the steps from first on one by one. */
+enum kiln_status kiln_run_timed(kiln_executable *, int first, struct kiln_error *);
 
 /* --- session.c, tune_layout.c ---------------------------------------------------- */
 

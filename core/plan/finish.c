@@ -106,27 +106,6 @@ static void list_values(struct planner *p)
     }
 }
 
-static int64_t step_flops(const struct kiln_step *step)
-{
-    const struct kiln_step_matmul *m = &step->as.matmul;
-    const struct kiln_step_conv *c = &step->as.conv;
-    const struct kiln_step_attention *a = &step->as.attention;
-    switch (step->kind) {
-    case KILN_STEP_MATMUL:
-        return 2 * m->batch * m->m * m->n * m->k;
-    case KILN_STEP_CONV:
-    case KILN_STEP_CONV_INPUT_GRAD:
-    case KILN_STEP_CONV_WEIGHT_GRAD:
-        return 2 * c->n * c->o * c->oh * c->ow * (c->c / c->conv.groups) * c->kh * c->kw;
-    case KILN_STEP_ATTENTION:
-        return 2 * a->batch * a->n_q * a->n_k * (a->width + a->v_width);
-    case KILN_STEP_ATTENTION_GRAD: /* scores, d_p, d_v, d_q, d_k */
-        return 2 * a->batch * a->n_q * a->n_k * (3 * a->width + 2 * a->v_width);
-    default:
-        return 0;
-    }
-}
-
 /* --- what of the states is read and written ------------------------------------------ */
 
 static int by_start(const void *x, const void *y)

@@ -183,3 +183,40 @@ int step_operands(const struct kiln_step *step, struct step_operand operands[STE
         add_dense(&list, "scratch", &step->scratch, true, step->scratch_bytes);
     return list.n;
 }
+
+int64_t step_bytes(const struct kiln_step *step)
+{
+    struct step_operand operands[STEP_MAX_OPERANDS];
+    int n = step_operands(step, operands);
+    int64_t total = 0;
+    for (int i = 0; i < n; i++) {
+        if (operands[i].at == &step->scratch)
+            continue;
+        int64_t bytes = (int64_t)kiln_dtype_bytes(operands[i].place.dtype);
+        for (int d = 0; d < operands[i].n; d++)
+            bytes *= operands[i].stride[d] ? operands[i].extent[d] : 1;
+        total += bytes * (operands[i].read + operands[i].write);
+    }
+    return total;
+}
+
+int64_t step_flops(const struct kiln_step *step)
+{
+    const struct kiln_step_matmul *m = &step->as.matmul;
+    const struct kiln_step_conv *c = &step->as.conv;
+    const struct kiln_step_attention *a = &step->as.attention;
+    switch (step->kind) {
+    case KILN_STEP_MATMUL:
+        return 2 * m->batch * m->m * m->n * m->k;
+    case KILN_STEP_CONV:
+    case KILN_STEP_CONV_INPUT_GRAD:
+    case KILN_STEP_CONV_WEIGHT_GRAD:
+        return 2 * c->n * c->o * c->oh * c->ow * (c->c / c->conv.groups) * c->kh * c->kw;
+    case KILN_STEP_ATTENTION:
+        return 2 * a->batch * a->n_q * a->n_k * (a->width + a->v_width);
+    case KILN_STEP_ATTENTION_GRAD: /* scores, d_p, d_v, d_q, d_k */
+        return 2 * a->batch * a->n_q * a->n_k * (3 * a->width + 2 * a->v_width);
+    default:
+        return 0;
+    }
+}

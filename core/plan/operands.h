@@ -25,6 +25,10 @@ enum kiln_status plan_check_prepared(const struct kiln_plan *, struct kiln_error
 /* Fills operands and returns their number; the scratch memory, if any, is one
  * (written u8). Parts of an update that are not kept are left out. */
 int step_operands(const struct kiln_step *, struct step_operand[STEP_MAX_OPERANDS]);
+/* Of a step: multiplications and additions of matmuls, convolutions and
+ * attention; bytes of all operands, each once, scratch left out. */
+int64_t step_flops(const struct kiln_step *);
+int64_t step_bytes(const struct kiln_step *);
 /* The bytes of its region from the operand's first element to its last one. */
 struct kiln_plan_span step_operand_span(const struct step_operand *);
 

@@ -219,6 +219,7 @@ struct kiln_session_options kiln_experiment_session_options(const kiln_config *c
     return (struct kiln_session_options){
         .fuse = !how->no_fuse,
         .tune = !how->no_tune,
+        .stats = how->stats,
         .tune_seconds = kiln_config_float(config, "run", "tune_seconds"),
         .no_winograd = strcmp(kiln_config_string(config, "run", "winograd"), "off") == 0,
     };

@@ -58,6 +58,7 @@ enum kiln_status kiln_experiment_states(const struct kiln_experiment *, kiln_sta
 /* How the command line wants the device to be used. */
 struct kiln_run_device {
     bool no_fuse, no_tune;
+    bool stats; /* keep profiles: session.h */
 };
 
 /* By the section [run] of a config. */

@@ -150,9 +150,9 @@ bool kiln_sampler_takes_labels(const kiln_sampler *sampler)
            (sampler->step && kiln_executable_has_input(sampler->step, "label"));
 }
 
-const struct kiln_plan *kiln_sampler_step_plan(const kiln_sampler *sampler)
+const kiln_executable *kiln_sampler_iteration(const kiln_sampler *sampler)
 {
-    return kiln_executable_plan(sampler->step ? sampler->step : sampler->finish);
+    return sampler->step ? sampler->step : sampler->finish;
 }
 
 int kiln_sampler_iterations(const kiln_sampler *sampler)

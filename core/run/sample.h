@@ -29,8 +29,8 @@ int kiln_sampler_graphs(const kiln_sampler *, kiln_graph *graphs[KILN_SAMPLER_GR
 enum kiln_status kiln_sampler_compile(kiln_sampler *, kiln_session *, bool use_ema,
                                       struct kiln_error *);
 
-/* The plan that is executed for every iteration; compiled. */
-const struct kiln_plan *kiln_sampler_step_plan(const kiln_sampler *);
+/* What is executed for every iteration; compiled. */
+const kiln_executable *kiln_sampler_iteration(const kiln_sampler *);
 
 /* Shape of count samples' noise, and of count samples. */
 struct kiln_shape kiln_sampler_noise_shape(const kiln_sampler *, int64_t count);

@@ -2,6 +2,7 @@
 #include "core/run/train.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "core/run/trainer.h"
@@ -77,11 +78,18 @@ static enum kiln_status run_steps(struct kiln_trainer *t, struct kiln_error *err
     return t->step < t->total ? KILN_INTERRUPTED : KILN_OK;
 }
 
+/* What the run took of the device. */
 static void read_statistics(const struct kiln_trainer *t, struct kiln_train_result *result)
 {
     int64_t bytes;
     kiln_device_backend(t->device)->stats(kiln_device_backend_state(t->device), &result->launches,
                                           &result->waits, &bytes, &result->device_bytes);
+    result->waits -= kiln_session_profile_waits(t->session);
+    for (int i = 0; i < t->n_phases && t->options->device.stats; i++) {
+        struct kiln_named_profile *named = &result->profiles[result->n_profiles++];
+        snprintf(named->name, sizeof named->name, "%s", t->phases[i].name);
+        kiln_executable_profile(t->executables[i], &named->profile);
+    }
 }
 
 enum kiln_status kiln_train(kiln_config *config, const struct kiln_train_options *options,

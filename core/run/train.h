@@ -11,6 +11,7 @@
 
 #include <signal.h>
 
+#include "core/device/profile.h"
 #include "core/run/experiment.h"
 
 struct kiln_train_progress {
@@ -36,13 +37,20 @@ struct kiln_train_value {
     double value;
 };
 
+struct kiln_named_profile {
+    char name[64];
+    struct kiln_profile profile;
+};
+
 struct kiln_train_result {
     int64_t step, total;
     double seconds;          /* of the whole run so far */
     double images_per_s;     /* over the last logged interval */
     int64_t launches, waits; /* of the device, from its opening to the end */
     int64_t device_bytes;    /* most that was allocated on it at once */
-    int n_values;            /* losses and metrics at the last step */
+    int n_profiles;          /* with device.stats: of each phase */
+    struct kiln_named_profile profiles[KILN_MAX_PHASES];
+    int n_values; /* losses and metrics at the last step */
     struct kiln_train_value values[KILN_MAX_PHASES * (KILN_MAX_METRICS + 1)];
 };
 

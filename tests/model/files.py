@@ -119,6 +119,25 @@ def steady_state(device, base):
     check(short["launches"] < long["launches"], f"{device}: launches")
 
 
+def stats(device, base):
+    plain, timed = f"{base}/plain", f"{base}/timed"
+    counted = json.loads(kiln(*small(device, plain, 6, "--json")).stdout)
+    result = json.loads(kiln(*small(device, timed, 6, "--json", "--stats")).stdout)
+    check(read(f"{plain}/checkpoint.safetensors") == read(f"{timed}/checkpoint.safetensors"),
+          f"{device}: --stats changes the training")
+    check("stats" not in counted, "statistics that nobody asked for")
+    for key in ("launches", "waits"):
+        check(counted[key] == result[key], f"{device}: --stats: {key}")
+    phase = result["stats"]["vae"]
+    check(phase["executions"] == 6 and phase["launches"] >= phase["steps"] > 10, f"{phase}")
+    kinds = {row["kind"]: row for row in phase["kinds"]}
+    check(sum(row["steps"] for row in kinds.values()) == phase["steps"], "steps by kind")
+    check(abs(sum(row["seconds"] for row in kinds.values()) - phase["seconds"]) < 1e-6, "seconds")
+    check(kinds["conv"]["flops"] > 0 < kinds["conv"]["bytes"], "work of convolutions")
+    table = kiln("sample", plain, "--device", device, "-n", 4, "--stats", "--no-tune").stdout
+    check(table.startswith(b"sampling: ") and b"loop, pointwise" in table, f"{table!r}")
+
+
 def averages(device, base):
     out = f"{base}/ema"
     kiln(*small(device, out, 20, "--set", "train.ema_decay=0.9"))
@@ -217,6 +236,7 @@ for name in devices():
         evaluation(name, out)
         streamed(name, out, base)
         steady_state(name, base)
+        stats(name, base)
         averages(name, base)
         bad_files(name, out, base)
         bad_runs(name, out, base)
