@@ -14,6 +14,7 @@
 #ifndef KILN_MODEL_H
 #define KILN_MODEL_H
 
+#include "exchange.h"
 #include "graph.h"
 #include "nn.h"
 
@@ -209,6 +210,10 @@ struct kiln_model {
     /* Prepared experiments (<kiln/study.h>), NULL-terminated, the default
      * first; NULL = none. */
     const struct kiln_study *const *studies;
+
+    /* Files of other programs; NULL: export writes one file, nothing but
+     * checkpoints and bare state_dicts is read. */
+    const struct kiln_exchange *exchange;
 };
 
 typedef const struct kiln_model *kiln_model_entry_fn(void);

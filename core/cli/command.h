@@ -22,6 +22,7 @@
     X(study)                                                                                       \
     X(describe)                                                                                    \
     X(models)                                                                                      \
+    X(export)                                                                                      \
     X(import)                                                                                      \
     X(devices)                                                                                     \
     X(doctor)                                                                                      \

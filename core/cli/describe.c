@@ -7,7 +7,7 @@
 #include "core/base/json.h"
 #include "core/cli/command.h"
 #include "core/cli/describe_model.h"
-#include "core/run/checkpoint.h"
+#include "core/cli/trained.h"
 #include "core/run/ini.h"
 #include "core/run/schema.h"
 
@@ -166,40 +166,17 @@ static bool is_checkpoint(const char *path)
     return kiln_directory_exists(path) || (n > e && strcmp(path + n - e, ending) == 0);
 }
 
-/* The config of a run is in its checkpoint, with what the model was made for. */
-static enum kiln_status load_run(const struct kiln_cli *cli, kiln_config **config,
-                                 struct kiln_data_info *info, struct kiln_error *error)
+/* Prints the config, and what the model takes unless that is not asked for.
+ * info NULL: the data set tells what the model is made for. */
+static enum kiln_status describe(const struct kiln_cli *cli, kiln_config *config,
+                                 const struct kiln_data_info *info, struct kiln_error *error)
 {
-    kiln_checkpoint *checkpoint;
-    enum kiln_status status = kiln_checkpoint_open(cli->arguments[0], &checkpoint, error);
-    if (status)
-        return status;
-    const char *path = kiln_checkpoint_path(checkpoint);
-    const char *text = kiln_checkpoint_config(checkpoint);
-    if (text)
-        status = kiln_cli_config(cli, path, text, strlen(text), config, error);
-    else
-        status = kiln_fail(error, KILN_INPUT, "%s: has no config: not a checkpoint of Kiln", path);
-    *info = kiln_checkpoint_run(checkpoint)->info;
-    kiln_checkpoint_close(&checkpoint);
-    return status;
-}
-
-static enum kiln_status run(const struct kiln_cli *cli, struct kiln_error *error)
-{
-    const char *path = cli->arguments[0];
-    bool of_run = is_checkpoint(path);
-    kiln_config *config;
-    struct kiln_data_info info;
     struct kiln_description about;
     struct kiln_text text = {0};
-    enum kiln_status status = of_run ? load_run(cli, &config, &info, error)
-                                     : kiln_cli_config(cli, path, NULL, 0, &config, error);
-    if (status)
-        return status;
+    enum kiln_status status = KILN_OK;
     bool config_only = kiln_cli_flag(cli, "config-only");
     if (!config_only)
-        status = kiln_description_create(config, of_run ? &info : NULL, &about, error);
+        status = kiln_description_create(config, info, &about, error);
     if (!status && kiln_cli_flag(cli, "json"))
         write_json(config, config_only ? NULL : &about, &text);
     else if (!status)
@@ -208,12 +185,27 @@ static enum kiln_status run(const struct kiln_cli *cli, struct kiln_error *error
         status = kiln_cli_print(&text, error);
     if (!config_only)
         kiln_description_finish(&about);
+    return status;
+}
+
+static enum kiln_status run(const struct kiln_cli *cli, struct kiln_error *error)
+{
+    struct kiln_trained trained = {0};
+    kiln_config *config = NULL;
+    bool of_run = is_checkpoint(cli->arguments[0]);
+    enum kiln_status status =
+        of_run ? kiln_trained_open_config(cli, &trained, error)
+               : kiln_cli_config(cli, cli->arguments[0], NULL, 0, &config, error);
+    if (!status)
+        status = describe(cli, of_run ? trained.config : config, trained.info, error);
     kiln_config_destroy(&config);
+    kiln_trained_close(&trained);
     return status;
 }
 
 static const struct kiln_cli_option options[] = {
     KILN_CLI_DEVICE_OPTION,
+    KILN_CLI_FILE_OPTIONS,
     KILN_CLI_CONFIG_OPTIONS,
     {"config-only", 0, NULL, NULL, "print the config alone: needs no data and no device"},
     KILN_CLI_JSON_OPTION,

@@ -54,6 +54,18 @@ const char *kiln_checkpoint_config(const kiln_checkpoint *);
 /* 32 hexadecimal digits (XXH3-128) of the whole file. */
 enum kiln_status kiln_checkpoint_hash(const kiln_checkpoint *, char hash[33], struct kiln_error *);
 
+/*
+ * Says what the file's names mean, before check and load: other spellings as
+ * the model declares, and part, the name of the network whose state_dict the
+ * file is ("generator"; NULL or "" = the whole model). KILN_INPUT if part is
+ * too long.
+ */
+enum kiln_status kiln_checkpoint_map(kiln_checkpoint *, const struct kiln_model *, const char *part,
+                                     struct kiln_error *);
+/* The tensor of a name of the model, under any of its spellings; NULL if the
+ * file has none. */
+const struct kiln_tensor *kiln_checkpoint_find(const kiln_checkpoint *, const char *name);
+
 /* KILN_INPUT with the first differing names and shapes unless the file holds
  * exactly these parameters and buffers (besides "ema." and "optim."). */
 enum kiln_status kiln_checkpoint_check(const kiln_checkpoint *, const kiln_states *,

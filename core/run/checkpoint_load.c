@@ -8,6 +8,7 @@
 
 #include "core/base/log.h"
 #include "core/base/text.h"
+#include "core/run/checkpoint_names.h"
 #include "core/run/graphs.h"
 
 /* --- fit ----------------------------------------------------------------------------- */
@@ -83,18 +84,26 @@ static bool auxiliary(const char *name)
 enum kiln_status kiln_checkpoint_check(const kiln_checkpoint *checkpoint, const kiln_states *states,
                                        struct kiln_error *error)
 {
+    const kiln_safetensors *file = kiln_checkpoint_tensors(checkpoint);
+    const struct kiln_checkpoint_names *names = kiln_checkpoint_names(checkpoint);
     struct differences differences = {0};
+    int n_states = 0;
     for (int i = 0; i < kiln_states_count(states); i++) {
         const struct kiln_state *state = &kiln_states_at(states, i)->state;
-        if (!kiln_state_is_internal(state->name))
-            compare(kiln_safetensors_find(kiln_checkpoint_tensors(checkpoint), state->name),
-                    state->name, state, &differences);
+        if (kiln_state_is_internal(state->name) || !kiln_checkpoint_in_part(names, state->name))
+            continue;
+        const struct kiln_tensor *tensor = kiln_checkpoint_find(checkpoint, state->name);
+        n_states++;
+        if (tensor || !kiln_checkpoint_may_lack(names, state->name))
+            compare(tensor, state->name, state, &differences);
     }
-    for (int i = 0; i < kiln_safetensors_count(kiln_checkpoint_tensors(checkpoint)); i++) {
-        const char *name = kiln_safetensors_at(kiln_checkpoint_tensors(checkpoint), i)->name;
+    if (!n_states)
+        return kiln_fail(error, KILN_INPUT, "--part: the model has no network '%s'", names->prefix);
+    for (int i = 0; i < kiln_safetensors_count(file); i++) {
+        const char *name = kiln_safetensors_at(file, i)->name;
         char line[KILN_TENSOR_MAX_NAME + 64];
         snprintf(line, sizeof line, "%s is not the model's", name);
-        if (!auxiliary(name) && kiln_states_find(states, name) < 0)
+        if (!auxiliary(name) && !kiln_checkpoint_names_known(names, states, name))
             add_difference(&differences, line);
     }
     return report(checkpoint, &differences, error);
@@ -146,8 +155,9 @@ static enum kiln_status load_part(const kiln_checkpoint *checkpoint, kiln_sessio
         char name[KILN_TENSOR_MAX_NAME + 1];
         if (!kiln_checkpoint_name(states, i, part, name, sizeof name))
             continue;
-        const struct kiln_tensor *tensor =
-            kiln_safetensors_find(kiln_checkpoint_tensors(checkpoint), name);
+        const struct kiln_tensor *tensor = kiln_checkpoint_find(checkpoint, name);
+        if (!tensor && kiln_checkpoint_may_lack(kiln_checkpoint_names(checkpoint), name))
+            continue;
         int before = differences.n;
         compare(tensor, name, &kiln_states_at(states, i)->state, &differences);
         if (differences.n == before)
@@ -170,8 +180,7 @@ static enum kiln_status load_averages(const kiln_checkpoint *checkpoint, kiln_se
         const struct kiln_state *state = &kiln_states_at(states, i)->state;
         char name[KILN_TENSOR_MAX_NAME + 1];
         snprintf(name, sizeof name, "ema.%s", state->name);
-        const struct kiln_tensor *tensor =
-            kiln_safetensors_find(kiln_checkpoint_tensors(checkpoint), name);
+        const struct kiln_tensor *tensor = kiln_checkpoint_find(checkpoint, name);
         if (!tensor)
             continue;
         struct differences differences = {0};

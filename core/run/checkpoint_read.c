@@ -12,11 +12,13 @@
 
 #include "core/base/file.h"
 #include "core/base/json_read.h"
+#include "core/run/checkpoint_names.h"
 
 struct kiln_checkpoint {
     kiln_safetensors *file;
     struct kiln_run_state run;
     const char *config;
+    struct kiln_checkpoint_names names;
 };
 
 /* --- metadata --------------------------------------------------------------------- */
@@ -127,6 +129,30 @@ const kiln_safetensors *kiln_checkpoint_tensors(const kiln_checkpoint *checkpoin
 const char *kiln_checkpoint_path(const kiln_checkpoint *checkpoint)
 {
     return kiln_safetensors_path(checkpoint->file);
+}
+
+enum kiln_status kiln_checkpoint_map(kiln_checkpoint *checkpoint, const struct kiln_model *model,
+                                     const char *part, struct kiln_error *error)
+{
+    struct kiln_checkpoint_names *names = &checkpoint->names;
+    names->exchange = model->exchange;
+    bool whole = !part || !*part;
+    int n =
+        snprintf(names->prefix, sizeof names->prefix, "%s%s", whole ? "" : part, whole ? "" : ".");
+    if (n >= 0 && (size_t)n < sizeof names->prefix)
+        return KILN_OK;
+    return kiln_fail(error, KILN_INPUT, "--part: a name is at most %zu letters long",
+                     sizeof names->prefix - 2);
+}
+
+const struct kiln_checkpoint_names *kiln_checkpoint_names(const kiln_checkpoint *checkpoint)
+{
+    return &checkpoint->names;
+}
+
+const struct kiln_tensor *kiln_checkpoint_find(const kiln_checkpoint *checkpoint, const char *name)
+{
+    return kiln_checkpoint_names_find(&checkpoint->names, checkpoint->file, name);
 }
 
 bool kiln_checkpoint_foreign(const kiln_checkpoint *checkpoint)

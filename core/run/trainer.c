@@ -114,6 +114,8 @@ static enum kiln_status load_states(struct kiln_trainer *t, struct kiln_error *e
                            t->checkpoint_path, (unsigned long long)run->seed,
                            (unsigned long long)t->seed);
     if (!status)
+        status = kiln_checkpoint_map(checkpoint, t->experiment.instance.model, NULL, error);
+    if (!status)
         status = kiln_checkpoint_resume(checkpoint, t->session, error);
     t->step = run->step;
     kiln_checkpoint_close(&checkpoint);

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "models/cdiff/cdiff.h"
+#include "models/common/diffusers.h"
 
 static const struct kiln_option options[] = {
     {"network", "arch", KILN_OPTION_CHOICE, "unet", 0, 0, "unet|context_unet",
@@ -156,6 +157,33 @@ static void evaluate(void *user, kiln_graph *g, const struct kiln_batch *batch,
     diffusion_figures(&net->diffusion, g, batch, batch->label, figures);
 }
 
+/* --- exchange ----------------------------------------------------------------------- */
+
+/* The null class of num_class_embeds is the one behind the others, which a
+ * network with planes for classes has not. */
+static const struct kiln_exchange_file *export_files(void *user)
+{
+    const struct cdiff *net = user;
+    return net->context_unet || net->condition == CONDITION_CONCAT ? NULL : diffusers_parts;
+}
+
+static bool export_value(void *user, const char *section, const char *key, char *text, size_t size)
+{
+    const struct cdiff *net = user;
+    return diffusers_value(&net->unet, section, key, text, size);
+}
+
+static const char *const optional[] = {"num_batches_tracked", NULL};
+
+static const struct kiln_exchange exchange = {
+    .folder = diffusers_pipeline,
+    .with_classes = true,
+    .files = export_files,
+    .value = export_value,
+    .aliases = diffusers_aliases,
+    .optional = optional,
+};
+
 static const struct kiln_model cdiff = {
     .abi = KILN_MODEL_ABI,
     .size = sizeof cdiff,
@@ -177,6 +205,7 @@ static const struct kiln_model cdiff = {
              "block_out_channels = 8, 16\n"
              "layers_per_block = 1\n"
              "norm_num_groups = 4\n",
+    .exchange = &exchange,
 };
 
 KILN_API const struct kiln_model *kiln_model_entry(void);

@@ -1,6 +1,8 @@
 /* DDPM (Ho et al. 2020): unconditional diffusion with diffusers' U-Net. */
 #include <stdlib.h>
+#include <string.h>
 
+#include "models/common/diffusers.h"
 #include "models/common/diffusion.h"
 #include "models/common/unet2d.h"
 
@@ -34,6 +36,8 @@ static enum kiln_status create(const kiln_config *config, const struct kiln_data
 {
     if (data->points)
         return kiln_fail(error, KILN_INPUT, "[data] source: ddpm needs pictures, not points");
+    if (strcmp(kiln_config_string(config, "network", "class_embed_type"), "none") != 0)
+        return kiln_fail(error, KILN_INPUT, "[network] class_embed_type: ddpm has no classes");
     struct ddpm *model = calloc(1, sizeof *model);
     if (!model)
         return kiln_fail(error, KILN_MACHINE, "out of memory");
@@ -64,6 +68,27 @@ static void evaluate(void *user, kiln_graph *g, const struct kiln_batch *batch,
     diffusion_figures(&model->diffusion, g, batch, 0, figures);
 }
 
+/* --- exchange --------------------------------------------------------------------- */
+
+static const struct kiln_exchange_file *export_files(void *user)
+{
+    (void)user;
+    return diffusers_pipeline;
+}
+
+static bool export_value(void *user, const char *section, const char *key, char *text, size_t size)
+{
+    const struct ddpm *model = user;
+    return diffusers_value(&model->unet, section, key, text, size);
+}
+
+static const struct kiln_exchange exchange = {
+    .folder = diffusers_pipeline,
+    .files = export_files,
+    .value = export_value,
+    .aliases = diffusers_aliases,
+};
+
 static const struct kiln_model ddpm = {
     .abi = KILN_MODEL_ABI,
     .size = sizeof ddpm,
@@ -85,6 +110,7 @@ static const struct kiln_model ddpm = {
              "block_out_channels = 8, 16\n"
              "layers_per_block = 1\n"
              "norm_num_groups = 4\n",
+    .exchange = &exchange,
 };
 
 KILN_API const struct kiln_model *kiln_model_entry(void);

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "models/common/diffusers.h"
 #include "models/common/sampling.h"
 #include "models/ncsn/ncsn.h"
 
@@ -245,6 +246,11 @@ static void describe(void *user, kiln_describe_fn *emit, void *to)
     emit(to, "evaluations", (double)ladder->num_scales * ladder->steps_per_scale + net->denoise);
 }
 
+/* Published averages of weights have no sigmas. */
+static const char *const optional[] = {"sigmas", NULL};
+
+static const struct kiln_exchange exchange = {.aliases = diffusers_aliases, .optional = optional};
+
 static const struct kiln_study *const studies[] = {&ncsn_study_langevin, &ncsn_study_manifold,
                                                  NULL};
 
@@ -283,6 +289,7 @@ const struct kiln_model ncsn_model = {
              "num_scales = 10\n"
              "step_size = 1e-5\n",
     .studies = studies,
+    .exchange = &exchange,
 };
 
 KILN_API const struct kiln_model *kiln_model_entry(void);

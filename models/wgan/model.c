@@ -163,6 +163,23 @@ static kiln_node sample_finish(void *user, kiln_graph *g, const struct kiln_samp
     return wgan_scale_out(net, g, wgan_generate(net, g, carried[0], net->batch_stats));
 }
 
+static const struct kiln_exchange_file network_files[] = {
+    {.paths = "generator.safetensors", .prefix = "generator."},
+    {.paths = "critic.safetensors", .prefix = "critic."},
+    {0},
+};
+
+static const struct kiln_exchange_file *export_files(void *user)
+{
+    (void)user;
+    return network_files;
+}
+
+/* Files of PyTorch before 0.4.1 do not count batches. */
+static const char *const optional[] = {"num_batches_tracked", NULL};
+
+static const struct kiln_exchange exchange = {.files = export_files, .optional = optional};
+
 static const struct kiln_study *const studies[] = {&wgan_study_divergence, NULL};
 
 static const struct kiln_model wgan = {
@@ -190,6 +207,7 @@ static const struct kiln_model wgan = {
              "latent_size = 12\n"
              "features = 8\n",
     .studies = studies,
+    .exchange = &exchange,
 };
 
 KILN_API const struct kiln_model *kiln_model_entry(void);

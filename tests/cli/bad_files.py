@@ -114,7 +114,8 @@ def sample(name, message, checkpoint=GOOD, arguments=(), **options):
 
 expect("no run", ["sample", "nowhere"],
        "nowhere: cannot open: No such file or directory")
-expect("a folder without a run", ["eval", "."], ".: no checkpoint.safetensors in this directory")
+expect("a folder without a run", ["eval", "."],
+       ".: no checkpoint.safetensors in this directory, and no config.json of a model")
 sample("empty checkpoint", re.compile(r"^w.safetensors: "), b"")
 sample("header only", re.compile(r"^w.safetensors: "), GOOD[:HEADER])
 sample("truncated checkpoint", re.compile(r"^w.safetensors: "), GOOD[:-1])

@@ -33,7 +33,8 @@ expect("control characters", ["\033[31mred\n"],
 # --- the file -------------------------------------------------------------------
 expect("missing file", ["describe", "nowhere.ini"],
        "nowhere.ini: cannot open: No such file or directory")
-expect("directory without a run", ["describe", "."], ".: no checkpoint.safetensors in this directory")
+expect("directory without a run", ["describe", "."],
+       ".: no checkpoint.safetensors in this directory, and no config.json of a model")
 expect("fifo", ["describe", "fifo"], "fifo: is a FIFO, expected a file",
        prepare=lambda folder: os.mkfifo(os.path.join(folder, "fifo")))
 expect("device", ["describe", "/dev/zero"], "/dev/zero: is a device, expected a file")

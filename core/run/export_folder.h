@@ -1,0 +1,16 @@
+/*
+ * The files of an export, shared by the parts that write it.
+ */
+#ifndef KILN_RUN_EXPORT_FOLDER_H
+#define KILN_RUN_EXPORT_FOLDER_H
+
+#include "core/run/export.h"
+
+/* Writes the states whose names begin with prefix, without it. */
+enum kiln_status kiln_export_weights(const struct kiln_export *, const kiln_states *,
+                                     const char *prefix, const char *path, struct kiln_error *);
+/* Writes a JSON object, a key a line. */
+enum kiln_status kiln_export_json(const struct kiln_export *, const struct kiln_exchange_key *,
+                                  const char *path, struct kiln_error *);
+
+#endif
