@@ -11,7 +11,9 @@
 #include "core/run/torch_zip.h"
 
 static const size_t max_file = (size_t)16 << 30;
-enum { MAX_DEPTH = 8, MAX_PATH = 256 };
+/* Containers may hold themselves, many times: the search for dictionaries is
+ * bounded in depth and in all. */
+enum { MAX_DEPTH = 8, MAX_PATH = 256, MAX_SEARCH = 1 << 20 };
 
 struct kiln_torch_file {
     kiln_arena *arena;
@@ -138,6 +140,7 @@ struct choice {
     const struct kiln_pickle_value *dict;
     int tensors;
     bool average;
+    int64_t seen; /* values looked at */
     char path[MAX_PATH];
 };
 
@@ -168,7 +171,8 @@ static void search(struct choice *choice, const struct kiln_pickle_value *v, con
             snprintf(choice->path, sizeof choice->path, "%s", path);
         }
     }
-    for (size_t i = 0; i < v->n; i += dict ? 2 : 1) {
+    choice->seen += (int64_t)v->n;
+    for (size_t i = 0; i < v->n && choice->seen <= MAX_SEARCH; i += dict ? 2 : 1) {
         char inner[MAX_PATH];
         const struct kiln_pickle_value *key = v->items[i];
         if (dict && (i + 1 >= v->n || key->kind != KILN_PICKLE_TEXT))
@@ -214,6 +218,8 @@ static enum kiln_status read_all(struct kiln_torch_file *file, const char *dicti
         return status;
     struct choice choice = {.wanted = dictionary};
     search(&choice, root, "", false, 0);
+    if (choice.seen > MAX_SEARCH)
+        return kiln_fail(error, KILN_INPUT, "more than %d values in its containers", MAX_SEARCH);
     if (!choice.dict)
         return kiln_fail(error, KILN_INPUT,
                          dictionary ? "no dictionary of tensors '%s'" : "no dictionary of tensors",

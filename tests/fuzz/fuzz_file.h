@@ -25,7 +25,7 @@ static void require(int condition)
 
 /* Path of a file of these bytes, the same file at every call; in memory where
  * there is such a place. */
-static const char *fuzz_file(const uint8_t *data, size_t size)
+static inline const char *fuzz_file(const uint8_t *data, size_t size)
 {
     static int fd = -1;
     if (fd < 0) {

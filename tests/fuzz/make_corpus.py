@@ -1,13 +1,15 @@
 #!/usr/bin/env python3
-"""Makes the seeds of the safetensors, idx and png targets: corpus/TARGET/*.
+"""Makes the seeds of all targets but ini: corpus/TARGET/*.
 
 Run by hand after a target's input format has changed; the tests only read the
 files. Findings of the fuzzer are added beside them under other names.
 """
 import gzip
 import json
+import math
 import os
 import struct
+import zipfile
 import zlib
 
 HERE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "corpus")
@@ -138,7 +140,53 @@ def make_png():
     seed("png", "text_file", b"\0hello, world")
 
 
+def make_torch():
+    for name in ("plain", "strided", "list", "evil"):
+        path = os.path.join(HERE, "..", "..", "golden", f"torch-{name}.pth")
+        with open(path, "rb") as file:
+            seed("torch", f"file_{name}", b"\0" + file.read())
+        with zipfile.ZipFile(path) as archive:
+            pickle = next(entry for entry in archive.namelist() if entry.endswith("data.pkl"))
+            seed("torch", name, b"\1" + archive.read(pickle))
+    for name, pickle in {
+            "itself": b"]q\0" + b"h\0a" * 50 + b".",
+            "dict_of_itself": b"}q\0X\1\0\0\0ah\0s.",
+            "no_stop": b"\x80\x02}",
+            "marks": b"(" * 500 + b"t" * 500,
+            "huge_memo": b"}r\xff\xff\xff\x7f.",
+            "huge_text": b"X\xff\xff\xff\xffa.",
+            "long": b"\x8a\x08\xff\xff\xff\xff\xff\xff\xff\x7f.",
+            "global": b"cos\nsystem\nX\2\0\0\0ls\x85R."}.items():
+        seed("torch", name, b"\1\x80\x02" + pickle)
+
+
+def make_folder():
+    golden = os.path.join(HERE, "..", "..", "golden", "diffusers")
+    for kind, name in enumerate(("unet/config.json", "scheduler/scheduler_config.json",
+                                 "model_index.json")):
+        with open(os.path.join(golden, name), "rb") as file:
+            seed("folder", os.path.basename(name), bytes([kind]) + file.read())
+    for i, scheduler in enumerate(("DDIM", "PNDM", "DPMSolverMultistep", "HeunDiscrete",
+                                   "EulerDiscrete", "EulerAncestralDiscrete", "LCM")):
+        seed("folder", f"scheduler_{i}", b"\1" + json.dumps(
+            {"_class_name": scheduler + "Scheduler", "beta_end": 0.5, "steps_offset": 1,
+             "timestep_spacing": "trailing", "lambda_min_clipped": -math.inf}).encode())
+    net = {"_class_name": "UNet2DModel", "sample_size": [8, 16], "in_channels": 1,
+           "out_channels": 1, "norm_num_groups": 4, "block_out_channels": [4, 8],
+           "down_block_types": ["AttnDownBlock2D", "DownBlock2D"],
+           "up_block_types": ["UpBlock2D", "UpBlock2D"], "attention_head_dim": None}
+    for name, change in {"classes": {"num_class_embeds": 11, "class_embed_type": "timestep"},
+                         "types": {"layers_per_block": "2"}, "list": {"dropout": [0, 1]},
+                         "names": {"down_block_types": ["a,b", 1, None]},
+                         "levels": {"block_out_channels": [4] * 20},
+                         "unknown": {"mine": {"a": [1]}}, "huge": {"layers_per_block": 1 << 62},
+                         "no_class": {"_class_name": None}}.items():
+        seed("folder", name, b"\0" + json.dumps({**net, **change}).encode())
+
+
 if __name__ == "__main__":
     make_safetensors()
     make_idx()
     make_png()
+    make_torch()
+    make_folder()
