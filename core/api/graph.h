@@ -114,7 +114,8 @@ KILN_API bool kiln_op_is_pointwise(enum kiln_op op);
 enum kiln_init_kind {
     KILN_INIT_CONSTANT, /* a */
     KILN_INIT_UNIFORM,  /* in [a, b] */
-    KILN_INIT_NORMAL    /* mean a, standard deviation b */
+    KILN_INIT_NORMAL,   /* mean a, standard deviation b */
+    KILN_INIT_GEOMETRIC /* from a to b > 0 along the first axis, in equal ratios */
 };
 
 struct kiln_init {

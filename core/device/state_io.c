@@ -106,6 +106,16 @@ static void clear_tails(const struct kiln_state *state, int64_t count, float *da
         memset(data + end - tail, 0, (size_t)tail * sizeof *data);
 }
 
+static void fill_geometric(const struct kiln_state *state, int64_t count, float *data)
+{
+    int64_t rows = state->shape.n ? state->shape.d[0] : 1, width = count / rows;
+    double first = log((double)state->init.a), last = log((double)state->init.b);
+    for (int64_t i = 0; i < count; i++) {
+        double share = rows > 1 ? (double)(i / width) / (double)(rows - 1) : 0;
+        data[i] = (float)exp(first + share * (last - first));
+    }
+}
+
 static void fill(const struct kiln_state *state, uint64_t seed, int64_t count, void *data)
 {
     float *f = data;
@@ -117,6 +127,10 @@ static void fill(const struct kiln_state *state, uint64_t seed, int64_t count, v
     if (state->init.kind == KILN_INIT_CONSTANT) {
         for (int64_t i = 0; i < count; i++)
             f[i] = state->init.a;
+        return;
+    }
+    if (state->init.kind == KILN_INIT_GEOMETRIC) {
+        fill_geometric(state, count, f);
         return;
     }
     uint64_t hash = XXH3_64bits(state->name, strlen(state->name));

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "core/base/json.h"
+#include "core/base/json_read.h"
 #include "core/run/exchange_value.h"
 
 enum { MAX_SIDE = 1 << 14, MAX_CHANNELS = 4096, MAX_CLASSES = 1 << 20, SHOWN = 64 };
@@ -220,8 +221,9 @@ enum kiln_status kiln_exchange_read(const struct kiln_exchange_key *row, const j
 {
     if (!row->absent && !value)
         return KILN_OK;
-    json_t *absent = row->absent ? json_loads(row->absent, JSON_DECODE_ANY, NULL) : json_null();
-    if (!absent)
+    json_t *absent = json_null();
+    if (row->absent &&
+        kiln_json_read(row->absent, strlen(row->absent), JSON_DECODE_ANY, &absent, NULL))
         return no_memory(error);
     enum kiln_status status = KILN_OK;
     if (!value)

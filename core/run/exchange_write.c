@@ -120,7 +120,7 @@ void kiln_exchange_write(const struct kiln_exchange_key *row,
         write_size(source->info, text);
         break;
     case KILN_EXCHANGE_CLASSES:
-        if (source->info->n_classes)
+        if (kiln_config_model(source->config)->exchange->with_classes)
             kiln_text_append(text, "%lld", (long long)source->info->n_classes + 1);
         else
             kiln_text_append(text, "null");

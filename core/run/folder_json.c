@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "core/base/file.h"
+#include "core/base/json_read.h"
 
 static const size_t max_bytes = 1 << 20;
 
@@ -32,11 +33,13 @@ enum kiln_status kiln_folder_json_parse(const char *path, char *bytes, size_t n,
 {
     json_error_t why;
     replace_infinities(bytes, n);
-    *object = json_loadb(bytes, n, JSON_REJECT_DUPLICATES, &why);
-    if (*object && json_is_object(*object))
+    enum kiln_status status = kiln_json_read(bytes, n, JSON_REJECT_DUPLICATES, object, &why);
+    if (status == KILN_MACHINE)
+        return kiln_fail(error, status, "%s: out of memory", path);
+    if (status)
+        return kiln_fail(error, status, "%s:%d: not JSON: %s", path, why.line, why.text);
+    if (json_is_object(*object))
         return KILN_OK;
-    if (!*object)
-        return kiln_fail(error, KILN_INPUT, "%s:%d: not JSON: %s", path, why.line, why.text);
     json_decref(*object);
     *object = NULL;
     return kiln_fail(error, KILN_INPUT, "%s: not a JSON object", path);

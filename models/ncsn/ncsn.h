@@ -46,7 +46,7 @@ kiln_node ncsn_score(const struct ncsn *, kiln_graph *, kiln_node x, kiln_node l
                      kiln_node sigma, bool training);
 /* The score of the mixture with noise of sigma f32 [n] at x [n, 2]. */
 kiln_node mixture_score(const struct kiln_mixture *, kiln_graph *, kiln_node x, kiln_node sigma);
-/* The buffer "sigmas" f32 [L]. */
+/* The levels f32 [L]: the buffer "sigmas" of NCSNv2, constants elsewhere. */
 kiln_node ncsn_sigmas(const struct ncsn *, kiln_graph *);
 
 /* The sampling functions of struct kiln_model; samplers: ald, pc, langevin. */

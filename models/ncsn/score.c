@@ -7,9 +7,26 @@
 
 enum { STREAM_DROPOUT = 4 };
 
+/* The reference keeps the levels with the weights. */
+static kiln_node sigmas_buffer(const struct ncsn *net, kiln_graph *g)
+{
+    const struct ladder *ladder = &net->ladder;
+    int last = ladder->num_scales - 1;
+    const struct kiln_state state = {
+        .name = "sigmas",
+        .shape = KILN_SHAPE(ladder->num_scales),
+        .dtype = KILN_F32,
+        .init = {KILN_INIT_GEOMETRIC, (float)ladder_sigma(ladder, 0),
+                 (float)ladder_sigma(ladder, last)},
+    };
+    return kiln_state(g, &state);
+}
+
 kiln_node ncsn_sigmas(const struct ncsn *net, kiln_graph *g)
 {
     int n = net->ladder.num_scales;
+    if (net->arch == ARCH_REFINENET && !net->conditional)
+        return sigmas_buffer(net, g);
     float *sigmas = malloc((size_t)n * sizeof *sigmas);
     if (!sigmas)
         return kiln_graph_no_memory(g);

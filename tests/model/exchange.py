@@ -273,6 +273,23 @@ def vae(base):
     fails("no folder", ["export", run, "-o", f"{base}/vae.safetensors/x"], "vae.safetensors")
 
 
+def labelled_data(base):
+    """Labels of the data do not make an unconditional network conditional."""
+    config, run, out = f"{base}/ddpm.ini", f"{base}/ddpm", f"{base}/ddpm-out"
+    write(config, "[model]\nplugin = ddpm\n[data]\nsource = shapes\nimage_size = 8\nn_train = 16\n"
+                  "n_test = 4\n[network]\nblock_out_channels = 4, 8\nnorm_num_groups = 2\n"
+                  "layers_per_block = 1\n[train]\nbatch_size = 4\nsteps = 2\nsample_every = 0\n")
+    kiln("train", config, "--out", run, *CPU)
+    kiln("export", run, "-o", out)
+    written = json.loads(read(f"{out}/unet/config.json"))
+    check(written["num_class_embeds"] is None, "classes of a network without any")
+    check(written["down_block_types"] == ["DownBlock2D", "AttnDownBlock2D"] and
+          written["up_block_types"] == ["AttnUpBlock2D", "UpBlock2D"], "types left open")
+    how = ("-n", 3, "--sampler", "ddim", "--steps", 3, *CPU)
+    check(samples(run, f"{base}/1.safetensors", *how) ==
+          samples(out, f"{base}/2.safetensors", *how), "the folder draws other pictures")
+
+
 def parts(base):
     config = f"{base}/wgan.ini"
     write(config, "[model]\nplugin = wgan\n[data]\nsource = shapes\nimage_size = 16\nn_train = 32\n"
@@ -307,5 +324,6 @@ with folder() as temporary:
     bad_values(temporary)
     bad_files(temporary)
     vae(temporary)
+    labelled_data(temporary)
     parts(temporary)
 finish()
