@@ -10,6 +10,7 @@
  * where m < 14) by one pointer.
  */
 #include "lib/tile.clh"
+#include "lib/transpose.clh"
 
 #define TILE_ROWS 14
 
@@ -37,23 +38,6 @@ KILN_TILE_KERNEL void matmul_pack_rows(__global const float *b, long b_offset,
     }
 }
 
-#define LOW(a, b)                                                                                  \
-    (float16)(a.s0, b.s0, a.s1, b.s1, a.s2, b.s2, a.s3, b.s3, a.s4, b.s4, a.s5, b.s5, a.s6, b.s6,  \
-              a.s7, b.s7)
-#define HIGH(a, b)                                                                                 \
-    (float16)(a.s8, b.s8, a.s9, b.s9, a.sa, b.sa, a.sb, b.sb, a.sc, b.sc, a.sd, b.sd, a.se, b.se,  \
-              a.sf, b.sf)
-/* One of four equal steps that transpose 16 vectors: rows i and i + 8 interleave. */
-#define INTERLEAVE(in, out)                                                                        \
-    const float16 out##0 = LOW(in##0, in##8), out##1 = HIGH(in##0, in##8);                         \
-    const float16 out##2 = LOW(in##1, in##9), out##3 = HIGH(in##1, in##9);                         \
-    const float16 out##4 = LOW(in##2, in##10), out##5 = HIGH(in##2, in##10);                       \
-    const float16 out##6 = LOW(in##3, in##11), out##7 = HIGH(in##3, in##11);                       \
-    const float16 out##8 = LOW(in##4, in##12), out##9 = HIGH(in##4, in##12);                       \
-    const float16 out##10 = LOW(in##5, in##13), out##11 = HIGH(in##5, in##13);                     \
-    const float16 out##12 = LOW(in##6, in##14), out##13 = HIGH(in##6, in##14);                     \
-    const float16 out##14 = LOW(in##7, in##15), out##15 = HIGH(in##7, in##15);
-
 /* As above for b with dense rows: 16 columns at a time, transposed in squares. */
 KILN_TILE_KERNEL void matmul_pack_columns(__global const float *b, long b_offset,
                                           __global float *packed, long packed_offset, long b_batch,
@@ -71,10 +55,7 @@ KILN_TILE_KERNEL void matmul_pack_columns(__global const float *b, long b_offset
             for (; p + 16 <= last; p += 16) {
 #define LOAD_COLUMN(r) const float16 u##r = LOAD16(from + r * b_column + p);
                 ROWS16(LOAD_COLUMN)
-                INTERLEAVE(u, v)
-                INTERLEAVE(v, w)
-                INTERLEAVE(w, x)
-                INTERLEAVE(x, y)
+                TRANSPOSE16(u, y)
 #define STORE_ROW(r) STORE16(y##r, to + (p + r) * 32 + half_panel);
                 ROWS16(STORE_ROW)
             }

@@ -73,10 +73,13 @@ int cl_conv_candidates(kiln_device_state *device, const struct kiln_step *step,
 {
     const struct kiln_step_conv *s = &step->as.conv;
     int n = 0;
-    if (device->cpu_like && !device->reference)
-        n += step->kind == KILN_STEP_CONV_WEIGHT_GRAD
-                 ? cl_conv_weight_candidate(device, step, candidates)
-                 : cl_conv_tile_candidate(device, step, candidates);
+    if (device->cpu_like && !device->reference) {
+        bool weights = step->kind == KILN_STEP_CONV_WEIGHT_GRAD;
+        n += weights ? cl_conv_weight_candidate(device, step, candidates)
+                     : cl_conv_tile_candidate(device, step, candidates);
+        n += weights ? cl_conv_winograd_weight_candidate(device, step, candidates + n)
+                     : cl_conv_winograd_candidate(device, step, candidates + n);
+    }
     /* the plain kernels, hundreds of times slower, where a trial costs nothing */
     int64_t work = s->n * s->o * s->oh * s->ow * (s->c / s->conv.groups) * s->kh * s->kw;
     bool dense = s->x_layout == KILN_LAYOUT_DENSE && s->y_layout == KILN_LAYOUT_DENSE;
@@ -98,6 +101,10 @@ void cl_conv_prepare(struct cl_builder *builder, const struct kiln_step *step)
         cl_conv_tile_prepare(builder, step);
     else if (step->algorithm == CL_CONV_LOCAL || step->algorithm == CL_CONV_LOCAL_LARGE)
         cl_conv_local_prepare(builder, step);
+    else if (step->algorithm == CL_CONV_WINOGRAD && step->kind == KILN_STEP_CONV_WEIGHT_GRAD)
+        cl_conv_winograd_weight_prepare(builder, step);
+    else if (step->algorithm == CL_CONV_WINOGRAD)
+        cl_conv_winograd_prepare(builder, step);
     else if (step->algorithm == CL_CONV_PIXELS)
         cl_conv_pixels_prepare(builder, step);
     else

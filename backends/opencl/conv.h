@@ -12,7 +12,8 @@ enum cl_conv_algorithm {
     CL_CONV_TILE,
     CL_CONV_LOCAL,
     CL_CONV_LOCAL_LARGE,
-    CL_CONV_PIXELS
+    CL_CONV_PIXELS,
+    CL_CONV_WINOGRAD
 };
 
 enum { CL_CONV_MAX_SIDE = 64 }; /* taps of one axis */
@@ -64,6 +65,15 @@ int cl_conv_pixels_candidate(const kiln_device_state *, const struct kiln_step *
 void cl_conv_pixels_prepare(struct cl_builder *, const struct kiln_step *);
 /* The weight gradient as the sum of so many parts in scratch, in order. */
 void cl_conv_add_parts(struct cl_builder *, const struct kiln_step_conv *, int64_t parts);
+/* Whether sizes are those of F(4x4,3x3): 3x3, stride 1, undilated, one group. */
+bool cl_conv_is_winograd(const struct kiln_step_conv *);
+/* Winograd's F(4x4,3x3): 0 or 1. */
+int cl_conv_winograd_candidate(const kiln_device_state *, const struct kiln_step *,
+                               struct kiln_candidate *);
+void cl_conv_winograd_prepare(struct cl_builder *, const struct kiln_step *);
+int cl_conv_winograd_weight_candidate(const kiln_device_state *, const struct kiln_step *,
+                                      struct kiln_candidate *);
+void cl_conv_winograd_weight_prepare(struct cl_builder *, const struct kiln_step *);
 /* Those of GPUs, for dense operands. */
 int cl_conv_local_candidates(const kiln_device_state *, const struct kiln_step *,
                              struct kiln_candidate *);

@@ -3,6 +3,7 @@
  * itself, through the backend table; and GFLOP per second of processor time.
  *
  *     cl_ops [gemm] [conv] [dense] [attention] [DEVICE] [family=cpu|gpu] [seconds=S] [only=NAME]
+ *            [match=TEXT]
  */
 #include <math.h>
 #include <stdio.h>
@@ -14,7 +15,7 @@
 struct request {
     bool gemm, conv, dense, attention;
     int device;
-    const char *family, *only;
+    const char *family, *only, *match;
     double seconds;
 };
 
@@ -22,6 +23,8 @@ static void report(struct lab *lab, struct kiln_step *step, const char *what, do
                    const struct request *request)
 {
     struct kiln_candidate candidates[KILN_MAX_CANDIDATES];
+    if (request->match && !strstr(what, request->match))
+        return;
     int n = lab->backend->candidates(lab->device, step, candidates);
     printf("%-44s", what);
     for (int i = 0; i < n; i++) {
@@ -166,6 +169,8 @@ int main(int argc, char **argv)
             request.family = argv[i] + 7;
         else if (strncmp(argv[i], "only=", 5) == 0)
             request.only = argv[i] + 5;
+        else if (strncmp(argv[i], "match=", 6) == 0)
+            request.match = argv[i] + 6;
         else if (strncmp(argv[i], "seconds=", 8) == 0)
             request.seconds = atof(argv[i] + 8);
         else

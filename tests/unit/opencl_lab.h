@@ -42,7 +42,8 @@ uint32_t lab_random(struct lab *, uint32_t bound);
 /*
  * Runs the step with every candidate of the device, each from the same memory,
  * and checks |got - want| <= relative |want| + absolute everywhere. what names
- * the case in a failure. Convolutions take the candidate's weight layout.
+ * the case in a failure. Convolutions take the candidate's weight layout; for
+ * Winograd's algorithms the absolute bound is 10 times as large.
  */
 void lab_check(struct lab *, struct kiln_step *, const char *what, double relative,
                double absolute);

@@ -147,9 +147,22 @@ static void convolutions_of(struct lab *lab)
         {1, 16, 5, 5, 32, 2, 2, {{3, 3}, {1, 1}, {0, 0, 0, 0}, 1}},
         {1, 64, 1, 1, 32, 4, 4, {{1, 1}, {1, 1}, {3, 3, 3, 3}, 1}},
         {1, 32, 30, 31, 16, 5, 5, {{1, 1}, {1, 1}, {2, 2, 2, 2}, 1}},
+        {3, 80, 7, 7, 144, 3, 3, {{1, 1}, {1, 1}, {1, 1, 1, 1}, 1}},
     };
     for (size_t i = 0; i < sizeof wide / sizeof *wide; i++)
         convolution(lab, &wide[i], KILN_LAYOUT_NCHW16C, KILN_LAYOUT_NCHW16C);
+    /* Winograd: one pixel, parts of tiles, chunks of tiles, an odd number of blocks */
+    static const struct geometry tiles[] = {
+        {2, 16, 1, 1, 16, 3, 3, {{1, 1}, {1, 1}, {1, 1, 1, 1}, 1}},
+        {3, 32, 5, 7, 48, 3, 3, {{1, 1}, {1, 1}, {0, 2, 1, 0}, 1}},
+        {2, 48, 13, 11, 16, 3, 3, {{1, 1}, {1, 1}, {3, 0, 0, 4}, 1}},
+        {1, 16, 3, 4, 32, 3, 3, {{1, 1}, {1, 1}, {0, 0, 0, 0}, 1}},
+        {19, 32, 8, 8, 32, 3, 3, {{1, 1}, {1, 1}, {1, 1, 1, 1}, 1}},
+    };
+    for (size_t i = 0; i < sizeof tiles / sizeof *tiles; i++) {
+        convolution(lab, &tiles[i], KILN_LAYOUT_NCHW16C, KILN_LAYOUT_NCHW16C);
+        convolution(lab, &tiles[i], KILN_LAYOUT_DENSE, KILN_LAYOUT_DENSE);
+    }
     static const struct geometry edges[] = {
         {2, 1, 9, 10, 32, 3, 3, {{1, 1}, {1, 1}, {1, 1, 1, 1}, 1}},
         {1, 3, 8, 8, 16, 4, 4, {{2, 2}, {1, 1}, {1, 1, 1, 1}, 1}},
