@@ -83,8 +83,10 @@ int cl_conv_candidates(kiln_device_state *device, const struct kiln_step *step,
     /* the plain kernels, hundreds of times slower, where a trial costs nothing */
     int64_t work = s->n * s->o * s->oh * s->ow * (s->c / s->conv.groups) * s->kh * s->kw;
     bool dense = s->x_layout == KILN_LAYOUT_DENSE && s->y_layout == KILN_LAYOUT_DENSE;
-    if (!device->cpu_like && !device->reference && dense)
+    if (!device->cpu_like && !device->reference && dense) {
         n += cl_conv_local_candidates(device, step, candidates);
+        n += cl_conv_winograd_local_candidate(device, step, candidates + n);
+    }
     if (device->cpu_like && !device->reference && dense)
         n += cl_conv_pixels_candidate(device, step, candidates + n);
     if (dense && (n == 0 || work < SMALL_WORK))
@@ -105,6 +107,8 @@ void cl_conv_prepare(struct cl_builder *builder, const struct kiln_step *step)
         cl_conv_winograd_weight_prepare(builder, step);
     else if (step->algorithm == CL_CONV_WINOGRAD)
         cl_conv_winograd_prepare(builder, step);
+    else if (step->algorithm == CL_CONV_WINOGRAD_LOCAL)
+        cl_conv_winograd_local_prepare(builder, step);
     else if (step->algorithm == CL_CONV_PIXELS)
         cl_conv_pixels_prepare(builder, step);
     else

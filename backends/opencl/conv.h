@@ -13,7 +13,8 @@ enum cl_conv_algorithm {
     CL_CONV_LOCAL,
     CL_CONV_LOCAL_LARGE,
     CL_CONV_PIXELS,
-    CL_CONV_WINOGRAD
+    CL_CONV_WINOGRAD,
+    CL_CONV_WINOGRAD_LOCAL
 };
 
 enum { CL_CONV_MAX_SIDE = 64 }; /* taps of one axis */
@@ -74,6 +75,10 @@ void cl_conv_winograd_prepare(struct cl_builder *, const struct kiln_step *);
 int cl_conv_winograd_weight_candidate(const kiln_device_state *, const struct kiln_step *,
                                       struct kiln_candidate *);
 void cl_conv_winograd_weight_prepare(struct cl_builder *, const struct kiln_step *);
+/* That of GPUs in all three directions, for dense operands. */
+int cl_conv_winograd_local_candidate(const kiln_device_state *, const struct kiln_step *,
+                                     struct kiln_candidate *);
+void cl_conv_winograd_local_prepare(struct cl_builder *, const struct kiln_step *);
 /* Those of GPUs, for dense operands. */
 int cl_conv_local_candidates(const kiln_device_state *, const struct kiln_step *,
                              struct kiln_candidate *);

@@ -32,9 +32,7 @@ static void prepare_plain(struct cl_builder *builder, const struct kiln_step_mat
     cl_end_items(builder, s->batch * s->m * s->n, s->k * 2);
 }
 
-/* Tiles in local memory, for GPUs. */
-static void prepare_local(struct cl_builder *builder, const struct kiln_step_matmul *s,
-                          int64_t side)
+void cl_matmul_local(struct cl_builder *builder, const struct kiln_step_matmul *s, int64_t side)
 {
     cl_begin(builder, "matmul_local.cl", side == 128 ? "-DSIDE=128" : "", "matmul_local");
     all_arguments(builder, s);
@@ -176,10 +174,10 @@ void cl_matmul_prepare(struct cl_builder *builder, const struct kiln_step *step)
         prepare_tile(builder, s);
         break;
     case LOCAL:
-        prepare_local(builder, s, 64);
+        cl_matmul_local(builder, s, 64);
         break;
     case LOCAL_LARGE:
-        prepare_local(builder, s, 128);
+        cl_matmul_local(builder, s, 128);
         break;
     case BLAST:
         cl_blast_prepare(builder, s);

@@ -211,6 +211,9 @@ void cl_loops_release(kiln_device_state *);
 
 void cl_loop_prepare(struct cl_builder *, const struct kiln_loop *);
 void cl_matmul_prepare(struct cl_builder *, const struct kiln_step *);
+/* The launch of a product by tiles of side (64 or 128) squared in local memory,
+ * for GPUs whose work-groups may have 256 work-items. */
+void cl_matmul_local(struct cl_builder *, const struct kiln_step_matmul *, int64_t side);
 void cl_conv_prepare(struct cl_builder *, const struct kiln_step *);
 void cl_window_prepare(struct cl_builder *, const struct kiln_step *);
 void cl_resample_prepare(struct cl_builder *, const struct kiln_step_resample *);
