@@ -161,11 +161,16 @@ static dnnl_status_t describe_direction(const struct onednn_context *context, co
                : dnnl_primitive_desc_create(result, &desc, context->attributes, context->engine, hint);
 }
 
-static bool is_reference(dnnl_primitive_desc_t primitive)
+static const char *implementation_name(const_dnnl_primitive_desc_t primitive)
 {
     const char *name = "ref";
     dnnl_primitive_desc_query(primitive, dnnl_query_impl_info_str, 0, &name);
-    return strncmp(name, "ref", 3) == 0;
+    return name;
+}
+
+static bool is_reference(const_dnnl_primitive_desc_t primitive)
+{
+    return strncmp(implementation_name(primitive), "ref", 3) == 0;
 }
 
 /* Finds the primitive for the step. weight_layout < 0: the weights' form is
@@ -334,6 +339,15 @@ static bool conv_run(struct onednn_conv *conv)
     return !conv->repack || !conv->repack_after || repack(conv);
 }
 
+static const char *conv_implementation(const struct onednn_conv *conv, bool of_repack)
+{
+    const_dnnl_primitive_desc_t description = NULL;
+    if (of_repack && !conv->repack)
+        return "";
+    dnnl_primitive_get_primitive_desc(of_repack ? conv->repack : conv->primitive, &description);
+    return implementation_name(description);
+}
+
 KILN_API const struct cpu_onednn *cpu_onednn_entry(void);
 
 const struct cpu_onednn *cpu_onednn_entry(void)
@@ -347,6 +361,7 @@ const struct cpu_onednn *cpu_onednn_entry(void)
         .conv_query = conv_query,
         .conv_create = conv_create,
         .conv_run = conv_run,
+        .implementation = conv_implementation,
         .conv_destroy = conv_destroy,
     };
     return &table;

@@ -37,6 +37,9 @@ struct cpu_onednn {
     struct onednn_conv *(*conv_create)(struct onednn_context *, const struct kiln_step *, enum onednn_way, void *x,
                                        void *weight, void *y, void *scratch);
     bool (*conv_run)(struct onednn_conv *);
+    /* oneDNN's name of the code of the convolution, or of its copy of weights
+     * ("" without one); lives as long as conv. */
+    const char *(*implementation)(const struct onednn_conv *conv, bool repack);
     void (*conv_destroy)(void *);
 };
 

@@ -29,7 +29,7 @@ def run(arguments, fault=None, report=None):
         environment.update(LD_PRELOAD=LIBRARY, FAULT=fault, FAULT_REPORT=report)
         if os.path.exists(report):
             os.unlink(report)
-    result = subprocess.run([KILN, *map(str, arguments)], env=environment, timeout=120,
+    result = subprocess.run([KILN, *map(str, arguments)], env=environment, timeout=300,
                             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                             stderr=subprocess.PIPE, text=True, errors="replace")
     result.report = None
