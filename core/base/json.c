@@ -12,30 +12,11 @@ struct kiln_json kiln_json_start(struct kiln_text *text)
     return (struct kiln_json){.text = text};
 }
 
-/* Bytes of the well-formed UTF-8 sequence at s, 0 if there is none (Unicode
- * 15, table 3-7: no overlong forms, no surrogates, at most U+10FFFF). */
-static int utf8_length(const unsigned char *s)
-{
-    if (s[0] < 0x80)
-        return 1;
-    int n = s[0] >= 0xC2 && s[0] <= 0xDF ? 2 : (s[0] & 0xF0) == 0xE0 ? 3 : 0;
-    if (s[0] >= 0xF0 && s[0] <= 0xF4)
-        n = 4;
-    unsigned char low = s[0] == 0xE0 ? 0xA0 : s[0] == 0xF0 ? 0x90 : 0x80;
-    unsigned char high = s[0] == 0xED ? 0x9F : s[0] == 0xF4 ? 0x8F : 0xBF;
-    if (n == 0 || s[1] < low || s[1] > high)
-        return 0;
-    for (int i = 2; i < n; i++)
-        if ((s[i] & 0xC0) != 0x80)
-            return 0;
-    return n;
-}
-
 void kiln_json_quote(struct kiln_text *text, const char *value)
 {
     kiln_text_bytes(text, "\"", 1);
     for (const unsigned char *s = (const unsigned char *)value; *s;) {
-        int n = utf8_length(s);
+        int n = kiln_utf8_length((const char *)s);
         if (n == 0) {
             kiln_text_bytes(text, "\xEF\xBF\xBD", 3);
             n = 1;

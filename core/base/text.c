@@ -72,6 +72,25 @@ bool kiln_array_grow(void *items, size_t *capacity, size_t n, size_t size)
     return true;
 }
 
+/* Unicode 15, table 3-7: no overlong forms, no surrogates, at most U+10FFFF. */
+int kiln_utf8_length(const char *text)
+{
+    const unsigned char *s = (const unsigned char *)text;
+    if (s[0] < 0x80)
+        return 1;
+    int n = s[0] >= 0xC2 && s[0] <= 0xDF ? 2 : (s[0] & 0xF0) == 0xE0 ? 3 : 0;
+    if (s[0] >= 0xF0 && s[0] <= 0xF4)
+        n = 4;
+    unsigned char low = s[0] == 0xE0 ? 0xA0 : s[0] == 0xF0 ? 0x90 : 0x80;
+    unsigned char high = s[0] == 0xED ? 0x9F : s[0] == 0xF4 ? 0x8F : 0xBF;
+    if (n == 0 || s[1] < low || s[1] > high)
+        return 0;
+    for (int i = 2; i < n; i++)
+        if ((s[i] & 0xC0) != 0x80)
+            return 0;
+    return n;
+}
+
 int kiln_edit_distance(const char *a, const char *b)
 {
     enum { LIMIT = 64 };

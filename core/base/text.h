@@ -27,6 +27,10 @@ void kiln_text_finish(struct kiln_text *);
  */
 bool kiln_array_grow(void *items, size_t *capacity, size_t n, size_t size);
 
+/* Bytes of the well-formed UTF-8 sequence at text, whose end is a NUL; 0 if
+ * there is none. */
+int kiln_utf8_length(const char *text);
+
 /* Edit distance (Levenshtein), for "did you mean". */
 int kiln_edit_distance(const char *a, const char *b);
 

@@ -20,6 +20,7 @@
     X(reconstruct)                                                                                 \
     X(eval)                                                                                        \
     X(study)                                                                                       \
+    X(report)                                                                                      \
     X(describe)                                                                                    \
     X(models)                                                                                      \
     X(export)                                                                                      \

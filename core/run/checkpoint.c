@@ -70,10 +70,12 @@ static enum kiln_status write_metadata(kiln_safetensors_writer *writer, const ki
                                        struct kiln_error *error)
 {
     char number[32], choices[17];
-    struct kiln_text text = {0}, data = {0};
+    const kiln_device *used = kiln_session_device(session);
+    struct kiln_text text = {0}, data = {0}, device = {0};
     kiln_config_write(config, false, &text);
     data_json(&run->info, &data);
-    bool failed = text.failed || data.failed;
+    kiln_text_append(&device, "%s (%s)", kiln_device_name(used), kiln_device_caps(used)->name);
+    bool failed = text.failed || data.failed || device.failed;
     if (!failed) {
         kiln_safetensors_writer_metadata(writer, "format", "pt");
         snprintf(number, sizeof number, "%d", KILN_CHECKPOINT_FORMAT);
@@ -85,10 +87,12 @@ static enum kiln_status write_metadata(kiln_safetensors_writer *writer, const ki
         kiln_safetensors_writer_metadata(writer, "data", data.data);
         kiln_checkpoint_choices(session, choices);
         kiln_safetensors_writer_metadata(writer, "choices", choices);
+        kiln_safetensors_writer_metadata(writer, "device", device.data);
         kiln_safetensors_writer_metadata(writer, "config", text.data);
     }
     kiln_text_finish(&text);
     kiln_text_finish(&data);
+    kiln_text_finish(&device);
     return failed ? kiln_fail(error, KILN_MACHINE, "out of memory") : KILN_OK;
 }
 

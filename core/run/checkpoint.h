@@ -9,7 +9,8 @@
  * Metadata: format ("pt", which makes other readers accept the file),
  * kiln_format (version), config (resolved INI), step, seed (of the run: with
  * the step it is the whole state of the random numbers), data (JSON: what the
- * model was made for), choices (hash of kernel choices and libraries).
+ * model was made for), choices (hash of kernel choices and libraries), device
+ * (its name, for people).
  *
  * A file without kiln_format is foreign: a bare state_dict.
  */
