@@ -148,6 +148,7 @@ const struct kiln_backend *kiln_backend_entry(void)
         .finish = cpu_finish,
         .libraries = cpu_libraries,
         .stats = cpu_stats,
+        .arithmetic = cpu_arithmetic,
     };
     return &backend;
 }

@@ -122,6 +122,10 @@ bool cpu_reserve(kiln_device_state *, int64_t bytes);
  * region; buffer: CPU_GEMM_BUFFER_BYTES. */
 void cpu_gemm(const kiln_device_state *, const struct cpu_gemm *, float *buffer);
 
+/* arithmetic.c */
+enum kiln_status cpu_arithmetic(kiln_device_state *, double flops, double *done,
+                                struct kiln_error *);
+
 /* library.c: cpu_onednn.so from this module's folder, loaded once; NULL if it
  * cannot be had, or if the environment's KILN_CPU_ONEDNN is "off" (tests). */
 const struct cpu_onednn *cpu_onednn_load(void);

@@ -125,6 +125,10 @@ struct cpu_gemm {
 
 typedef void cpu_gemm_fn(const struct cpu_gemm *, float *buffer);
 
+/* Multiply-adds in registers on the calling thread; returns the number of
+ * operations. sink: a vector of 16, read for numbers below 1 and written. */
+typedef int64_t cpu_arithmetic_fn(int64_t rounds, float *sink);
+
 /* A tile of attention scores, row-major [rows][columns], and its queries. */
 struct cpu_attention_rows {
     int64_t rows, columns, width;
@@ -163,6 +167,7 @@ struct cpu_simd {
     cpu_gemm_fn *gemm;
     const struct cpu_simd_attention *attention;
     cpu_argmax_fn *argmax;
+    cpu_arithmetic_fn *arithmetic;
 };
 
 /* Declares what simd_*.c define for an instruction set. */
@@ -172,6 +177,7 @@ struct cpu_simd {
     extern const struct cpu_simd_edge cpu_simd_edge_##set[2];                                                  \
     extern const struct cpu_simd_attention cpu_simd_attention_##set;                                           \
     cpu_argmax_fn cpu_simd_argmax_##set;                                                                       \
+    cpu_arithmetic_fn cpu_simd_arithmetic_##set;                                                               \
     cpu_gemm_fn cpu_simd_gemm_##set;                                                                           \
     cpu_random_fn cpu_simd_random_##set;
 

@@ -13,6 +13,7 @@ static void cl_close(kiln_device_state *device)
     /* PoCL aborts if the process ends while it still compiles */
     if (device->queue && !device->lost)
         clFinish(device->queue);
+    cl_arithmetic_release(device);
     cl_staging_destroy(device);
     cl_loops_release(device);
     cl_programs_release(device);
@@ -170,6 +171,7 @@ static const struct kiln_backend backend = {
     .finish = cl_finish_all,
     .libraries = cl_libraries,
     .stats = cl_stats,
+    .arithmetic = cl_arithmetic,
 };
 
 KILN_API const struct kiln_backend *kiln_backend_entry(void);

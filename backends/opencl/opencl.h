@@ -38,6 +38,14 @@ struct cl_loop_kernel {
     struct cl_loop_kernel *next;
 };
 
+/* The probe's kernel, made at its first use. */
+struct cl_arithmetic {
+    cl_kernel kernel; /* NULL: not yet */
+    cl_mem out;       /* [items] */
+    size_t items, local;
+    int vector;
+};
+
 struct kiln_device_state {
     cl_platform_id platform;
     cl_device_id id;
@@ -51,6 +59,7 @@ struct kiln_device_state {
     bool lost;                    /* after a fatal error nothing is enqueued any more */
     bool reference;               /* plain kernels only */
     int blast;                    /* CLBlast: 0 not tried, 1 passed its check, -1 not usable */
+    struct cl_arithmetic arithmetic;
     struct cl_staging staging;
     struct cl_built_program *programs;
     struct cl_loop_kernel *loop_kernels;
@@ -194,6 +203,12 @@ enum kiln_status cl_blast_enqueue(kiln_device_state *, struct cl_launch *, struc
 void cl_blast_close(kiln_device_state *);
 /* "; CLBlast 1.5.3" where it is built in, else "". */
 const char *cl_blast_version(void);
+
+/* --- the probe (arithmetic.c) ------------------------------------------------------ */
+
+enum kiln_status cl_arithmetic(kiln_device_state *, double flops, double *done,
+                               struct kiln_error *);
+void cl_arithmetic_release(kiln_device_state *);
 
 /* --- the steps ----------------------------------------------------------------- */
 

@@ -16,8 +16,8 @@
 extern "C" {
 #endif
 
-/* 1: first version */
-#define KILN_BACKEND_ABI 1
+/* 1: first version; 2: arithmetic */
+#define KILN_BACKEND_ABI 2
 
 enum kiln_device_type { KILN_DEVICE_CPU, KILN_DEVICE_GPU, KILN_DEVICE_ACCELERATOR };
 
@@ -124,6 +124,13 @@ struct kiln_backend {
      * bytes allocated now and at most. */
     void (*stats)(kiln_device_state *, int64_t *launches, int64_t *waits, int64_t *bytes,
                   int64_t *peak_bytes);
+
+    /* For benchmarks; NULL: the backend has none. Enqueues about so many floating-point
+     * operations (2 for each f32 multiply-add, fused where the device can) in registers on all
+     * compute units, and nothing else; *done is their number. Its rate is the device's peak, or
+     * lower when something else uses the device. */
+    enum kiln_status (*arithmetic)(kiln_device_state *, double flops, double *done,
+                                   struct kiln_error *);
 };
 
 typedef const struct kiln_backend *kiln_backend_entry_fn(void);

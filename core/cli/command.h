@@ -28,7 +28,8 @@
     X(devices)                                                                                     \
     X(doctor)                                                                                      \
     X(check)                                                                                       \
-    X(compare)
+    X(compare)                                                                                   \
+    X(bench)
 
 /*
  * One option. An option with set is sugar for --set: its argument becomes the

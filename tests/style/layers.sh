@@ -1,5 +1,5 @@
 #!/bin/sh
-# The include rules: base -> graph -> plan -> device -> run -> report -> cli, a layer
+# The include rules: base -> graph -> plan -> device -> run -> bench -> report -> cli, a layer
 # includes only layers to its left; models and backends include only core/api
 # and their own folder.
 #
@@ -11,7 +11,7 @@ failures=$(
             sed "s|^|$file |"
     done | awk '
         BEGIN {
-            n = split("api base graph plan device run report cli", order, " ")
+            n = split("api base graph plan device run bench report cli", order, " ")
             for (i = 1; i <= n; i++) rank[order[i]] = i
         }
         {
