@@ -3,9 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <jansson.h>
-
 #include "core/base/file.h"
+#include "core/base/json_read.h"
 #include "core/bench/suite_fields.h"
 #include "core/bench/suite_file.h"
 
@@ -166,10 +165,13 @@ enum kiln_status kiln_suite_read(const char *path, struct kiln_suite *suite,
     enum kiln_status status = kiln_file_read(path, MAX_BYTES, &text, &bytes, error);
     if (status)
         return status;
-    json_t *root = json_loadb(text, bytes, JSON_REJECT_DUPLICATES, &reason);
+    json_t *root;
+    status = kiln_json_read(text, bytes, JSON_REJECT_DUPLICATES, &root, &reason);
     free(text);
-    if (!root)
-        return kiln_fail(error, KILN_INPUT, "%s:%d: not JSON: %s", path, reason.line, reason.text);
+    if (status)
+        return status == KILN_INPUT
+                   ? kiln_fail(error, status, "%s:%d: not JSON: %s", path, reason.line, reason.text)
+                   : kiln_fail(error, status, "%s: out of memory", path);
     status = read_suite(path, root, suite, error);
     json_decref(root);
     return status;

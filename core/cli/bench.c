@@ -5,11 +5,13 @@
 #include "core/base/file.h"
 #include "core/base/log.h"
 #include "core/bench/bench.h"
+#include "core/bench/compare.h"
 #include "core/bench/suite_file.h"
 #include "core/cli/command.h"
 #include "core/cli/progress.h"
 #include "core/cli/stop.h"
 #include "core/device/probe.h"
+#include "core/report/bench_page.h"
 #include "core/report/bench_tables.h"
 
 struct bar {
@@ -38,28 +40,45 @@ static void show_progress(void *user, int done, int total, const char *name)
 /* --- results -------------------------------------------------------------------------------------
  */
 
-static enum kiln_status write_json(const struct kiln_suite *suite, const char *path,
+/* Writes a text that may have failed, and empties it. */
+static enum kiln_status write_text(struct kiln_text *text, const char *path,
                                    struct kiln_error *error)
 {
-    struct kiln_text text = {0};
-    kiln_suite_write(suite, &text);
-    enum kiln_status status = text.failed
+    enum kiln_status status = text->failed
                                   ? kiln_fail(error, KILN_MACHINE, "%s: out of memory", path)
-                                  : kiln_file_write(path, text.data, text.length, error);
-    kiln_text_finish(&text);
+                                  : kiln_file_write(path, text->data, text->length, error);
+    kiln_text_finish(text);
     return status;
 }
 
+static enum kiln_table_form form_of(const struct kiln_cli *cli)
+{
+    return kiln_cli_flag(cli, "markdown") ? KILN_TABLE_MARKDOWN : KILN_TABLE_PLAIN;
+}
+
+static bool is_stdout(const char *path)
+{
+    return path && !strncmp(path, "/dev/", 5);
+}
+
+/* Files first; tables unless a file is the standard output. */
 static enum kiln_status give_results(const struct kiln_cli *cli, const struct kiln_suite *suite,
                                      struct kiln_error *error)
 {
-    const char *json = kiln_cli_value(cli, "json");
+    const char *json = kiln_cli_value(cli, "json"), *report = kiln_cli_value(cli, "report");
     struct kiln_text text = {0};
-    enum kiln_status status = json ? write_json(suite, json, error) : KILN_OK;
-    if (status)
+    enum kiln_status status = KILN_OK;
+    if (json) {
+        kiln_suite_write(suite, &text);
+        status = write_text(&text, json, error);
+    }
+    if (!status && report) {
+        kiln_report_bench(suite, &text);
+        status = write_text(&text, report, error);
+    }
+    if (status || is_stdout(json) || is_stdout(report))
         return status;
-    kiln_bench_show(suite, kiln_cli_flag(cli, "markdown") ? KILN_TABLE_MARKDOWN : KILN_TABLE_PLAIN,
-                    &text);
+    kiln_bench_show(suite, form_of(cli), &text);
     return kiln_cli_print(&text, error);
 }
 
@@ -122,9 +141,61 @@ static enum kiln_status measure(const struct kiln_cli *cli, struct kiln_error *e
     return status;
 }
 
+/* --- earlier results ----------------------------------------------------------------------- */
+
+static enum kiln_status show_earlier(const struct kiln_cli *cli, const char *path,
+                                     struct kiln_error *error)
+{
+    struct kiln_suite suite;
+    enum kiln_status status = kiln_suite_read(path, &suite, error);
+    if (!status)
+        status = give_results(cli, &suite, error);
+    kiln_suite_finish(&suite);
+    return status;
+}
+
+static enum kiln_status show_comparison(const struct kiln_cli *cli, double threshold,
+                                        const struct kiln_suite suites[2], struct kiln_error *error)
+{
+    struct kiln_suite_comparison comparison;
+    struct kiln_text text = {0};
+    enum kiln_status status =
+        kiln_suite_compare(&suites[0], &suites[1], threshold, &comparison, error);
+    if (!status) {
+        kiln_bench_show_comparison(&comparison, form_of(cli), &text);
+        status = kiln_cli_print(&text, error);
+    }
+    if (!status && comparison.slower)
+        status = kiln_fail(error, KILN_MACHINE, "%d of %d entries are slower by more than %g %%",
+                           comparison.slower, (int)comparison.n, 100 * threshold);
+    kiln_suite_comparison_finish(&comparison);
+    return status;
+}
+
+static enum kiln_status compare(const struct kiln_cli *cli, struct kiln_error *error)
+{
+    double threshold = 0.1;
+    struct kiln_suite suites[2] = {{0}};
+    if (cli->n_arguments != 1)
+        return kiln_fail(error, KILN_INPUT, "bench: --compare expects two files: A.json B.json");
+    enum kiln_status status = kiln_cli_float(cli, "threshold", 0, 1000, &threshold, error);
+    if (!status)
+        status = kiln_suite_read(kiln_cli_value(cli, "compare"), &suites[0], error);
+    if (!status)
+        status = kiln_suite_read(cli->arguments[0], &suites[1], error);
+    if (!status)
+        status = show_comparison(cli, threshold, suites, error);
+    kiln_suite_finish(&suites[0]);
+    kiln_suite_finish(&suites[1]);
+    return status;
+}
+
 static enum kiln_status run(const struct kiln_cli *cli, struct kiln_error *error)
 {
-    return measure(cli, error);
+    const char *from = kiln_cli_value(cli, "from");
+    if (kiln_cli_flag(cli, "compare"))
+        return compare(cli, error);
+    return from ? show_earlier(cli, from, error) : measure(cli, error);
 }
 
 static const struct kiln_cli_option options[] = {
@@ -134,6 +205,10 @@ static const struct kiln_cli_option options[] = {
     {"no-tune", 0, NULL, NULL, "do not measure: take the default algorithms and layouts"},
     {"tiny", 0, NULL, NULL, "operations of a few hundred elements: tries the benchmark itself"},
     {"json", 0, "FILE", NULL, "write the results as JSON"},
+    {"report", 0, "FILE", NULL, "write one HTML page with charts"},
+    {"from", 0, "FILE", NULL, "measure nothing: show the results that --json wrote"},
+    {"compare", 0, "A.json", NULL, "compare with the file B.json: ratios of its times to A's"},
+    {"threshold", 0, "SHARE", NULL, "--compare: exit 1 if a time is larger by this (default 0.1)"},
     {"markdown", 0, NULL, NULL, "print tables in Markdown"},
     KILN_CLI_PLUGIN_DIR_OPTION,
     KILN_CLI_QUIET_OPTION,
@@ -145,12 +220,16 @@ static const char *const examples[] = {
     "measures the best device for about a minute",
     "kiln bench ops --device all --json all.json",
     "measures operations on every device and keeps the results",
+    "kiln bench models --device all --only ddpm --report ddpm.html",
+    "measures the model on every device; one page with charts",
+    "kiln bench --compare before.json after.json --threshold 0.05",
+    "fails if anything became slower by more than 5 %",
     NULL,
 };
 
 const struct kiln_command kiln_command_bench = {
     .name = "bench",
-    .arguments = "[ops|models]",
+    .arguments = "[ops|models|B.json]",
     .min_arguments = 0,
     .max_arguments = 1,
     .summary = "measure devices: operations and whole models",
@@ -161,6 +240,10 @@ const struct kiln_command kiln_command_bench = {
         "same run measures: multiply-adds in registers, bandwidth for arrays of like size, the "
         "cost of a launch. Winograd's convolutions can exceed 100 % of the peak, since their rate "
         "counts the arithmetic of the direct algorithm.\n\n"
+        "models trains and samples the shipped configs as fixed work on built-in pictures, and "
+        "checks the loss after some steps against the suite's reference. Cold start is the time "
+        "of a new process to its first training step with empty caches and --no-tune, warm start "
+        "the same again.\n\n"
         "Samples of all devices take turns; a probe before and after each drops those that were "
         "taken while something else used the machine. What fails is shown with its reason and "
         "makes the exit status 1. all leaves out cpu:ref, which is for comparing results, not "

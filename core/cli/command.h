@@ -28,8 +28,9 @@
     X(devices)                                                                                     \
     X(doctor)                                                                                      \
     X(check)                                                                                       \
-    X(compare)                                                                                   \
-    X(bench)
+    X(compare)                                                                                     \
+    X(bench)                                                                                       \
+    X(tune)
 
 /*
  * One option. An option with set is sugar for --set: its argument becomes the

@@ -1,6 +1,8 @@
 /* kiln train: from a config to a run's directory. */
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 
 #include "core/base/file.h"
 #include "core/base/json.h"
@@ -47,6 +49,13 @@ static void write_stats(const struct kiln_train_result *result, struct kiln_text
                          (double)result->device_bytes / 1048576);
 }
 
+/* Most bytes that the process had in memory. */
+static int64_t most_memory(void)
+{
+    struct rusage usage;
+    return getrusage(RUSAGE_SELF, &usage) ? 0 : (int64_t)usage.ru_maxrss * 1024;
+}
+
 static enum kiln_status print_result(const struct kiln_cli *cli, const char *out,
                                      const struct kiln_train_result *result,
                                      struct kiln_error *error)
@@ -66,6 +75,9 @@ static enum kiln_status print_result(const struct kiln_cli *cli, const char *out
         kiln_json_float(&json, result->values[i].name, (float)result->values[i].value);
     kiln_json_number(&json, "seconds", result->seconds);
     kiln_json_number(&json, "images_per_s", result->images_per_s);
+    kiln_json_number(&json, "first_step_seconds",
+                     result->first_step_seconds > 0 ? result->first_step_seconds : NAN);
+    kiln_json_int(&json, "memory_bytes", most_memory());
     kiln_json_int(&json, "launches", result->launches);
     kiln_json_int(&json, "waits", result->waits);
     kiln_json_int(&json, "device_bytes", result->device_bytes);

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <xxhash.h>
 
+#include "core/base/file.h"
 #include "core/base/log.h"
 #include "core/base/text.h"
 #include "core/device/measure.h"
@@ -15,7 +16,7 @@
 struct kiln_tuner {
     kiln_device *device;
     bool enabled;
-    int fixed;   /* the candidate if not enabled */
+    int fixed; /* the candidate if not enabled */
     bool winograd;
     double left; /* seconds */
     struct kiln_tune_table table;
@@ -30,8 +31,7 @@ kiln_tuner *kiln_tuner_create(kiln_device *device, bool enabled, double seconds)
     kiln_tuner *tuner = calloc(1, sizeof *tuner);
     if (!tuner)
         return NULL;
-    *tuner = (kiln_tuner){
-        .device = device, .enabled = enabled, .winograd = true, .left = seconds};
+    *tuner = (kiln_tuner){.device = device, .enabled = enabled, .winograd = true, .left = seconds};
     const struct kiln_caps *caps = kiln_device_caps(device);
     const struct kiln_backend *backend = kiln_device_backend(device);
     const char *libraries = backend->libraries(kiln_device_backend_state(device));
@@ -230,4 +230,47 @@ uint64_t kiln_tuner_hash(const kiln_tuner *tuner)
         hash = XXH3_64bits_withSeed(entry->value, strlen(entry->value), hash);
     }
     return hash;
+}
+
+/* --- exchange ----------------------------------------------------------------------------- */
+
+int kiln_tuner_count(const kiln_tuner *tuner)
+{
+    return (int)tuner->table.n;
+}
+
+enum kiln_status kiln_tuner_export(const kiln_tuner *tuner, const char *path,
+                                   struct kiln_error *error)
+{
+    char *text = kiln_tune_text(&tuner->table, tuner->description.data);
+    enum kiln_status status = text ? kiln_file_write(path, text, strlen(text), error)
+                                   : kiln_fail(error, KILN_MACHINE, "%s: out of memory", path);
+    free(text);
+    return status;
+}
+
+enum kiln_status kiln_tuner_import(kiln_tuner *tuner, const char *path, int *n,
+                                   struct kiln_error *error)
+{
+    struct kiln_tune_table table = {0};
+    char *text = NULL, device[512];
+    size_t bytes = 0;
+    *n = 0;
+    enum kiln_status status = kiln_file_read(path, KILN_TUNE_MOST_BYTES, &text, &bytes, error);
+    if (!status &&
+        !kiln_tune_parse(&table, text, bytes, tuner->description.data, device, sizeof device))
+        status = device[0] ? kiln_fail(error, KILN_INPUT, "%s: made for %.300s, this is %.300s",
+                                       path, device, tuner->description.data)
+                           : kiln_fail(error, KILN_INPUT, "%s: not a file of kiln tune", path);
+    for (size_t i = 0; i < table.n && !status; i++)
+        kiln_tuner_put(tuner, table.entries[i].key, table.entries[i].value,
+                       table.entries[i].seconds);
+    *n = status ? 0 : (int)table.n;
+    if (!status && *n && !kiln_tune_write(&tuner->table, tuner->file, tuner->description.data))
+        status =
+            kiln_fail(error, KILN_MACHINE, "%s: cannot be kept: there is no cache directory", path);
+    tuner->changed = false;
+    kiln_tune_clear(&table);
+    free(text);
+    return status;
 }

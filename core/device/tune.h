@@ -39,6 +39,15 @@ double kiln_tuner_left(const kiln_tuner *);
 /* Counts time measured elsewhere against the budget. */
 void kiln_tuner_spend(kiln_tuner *, double seconds);
 
+/* Number of choices kept for the device. */
+int kiln_tuner_count(const kiln_tuner *);
+/* Writes them to a file that kiln_tuner_import takes where device, driver,
+ * libraries, threads and version are equal. */
+enum kiln_status kiln_tuner_export(const kiln_tuner *, const char *path, struct kiln_error *);
+/* Takes a file's choices over those kept, and keeps them; *n is their number.
+ * KILN_INPUT if it is no such file or for another device. */
+enum kiln_status kiln_tuner_import(kiln_tuner *, const char *path, int *n, struct kiln_error *);
+
 /* Forgets which choices were made, as after trying layouts that were not taken;
  * what was measured is kept. */
 void kiln_tuner_forget(kiln_tuner *);

@@ -2,6 +2,7 @@
 #include "core/device/tune_file.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -12,7 +13,7 @@
 /* Version of the file: 1: first. */
 #define FORMAT 1
 
-enum { LIMIT_BYTES = 1 << 24, LIMIT_ENTRIES = 50000, LIMIT_TEXT = 1024 };
+enum { LIMIT_ENTRIES = 50000, LIMIT_TEXT = 1024 };
 
 /* Index of the first entry whose key is not below. */
 static size_t lower_bound(const struct kiln_tune_table *table, const char *key)
@@ -69,36 +70,42 @@ void kiln_tune_clear(struct kiln_tune_table *table)
     *table = (struct kiln_tune_table){0};
 }
 
+bool kiln_tune_parse(struct kiln_tune_table *table, const char *text, size_t bytes,
+                     const char *description, char *device, size_t device_size)
+{
+    json_t *root;
+    kiln_json_read(text, bytes, JSON_REJECT_DUPLICATES, &root, NULL);
+    const char *own = json_string_value(json_object_get(root, "device"));
+    json_t *choices = json_object_get(root, "choices");
+    bool format = json_integer_value(json_object_get(root, "format")) == FORMAT;
+    bool good = format && own && json_is_object(choices) && strcmp(own, description) == 0;
+    if (device)
+        snprintf(device, device_size, "%s", format && own ? own : "");
+    const char *key;
+    json_t *pair;
+    json_object_foreach(good ? choices : NULL, key, pair)
+    {
+        const char *value = json_string_value(json_array_get(pair, 0));
+        double seconds = json_number_value(json_array_get(pair, 1));
+        if (value && strlen(value) < LIMIT_TEXT && strlen(key) < LIMIT_TEXT &&
+            !kiln_tune_find(table, key))
+            kiln_tune_set(table, key, value, isfinite(seconds) ? seconds : 0);
+    }
+    json_decref(root);
+    return good;
+}
+
 void kiln_tune_read(struct kiln_tune_table *table, const char *file, const char *description)
 {
     size_t size;
-    char *data = kiln_cache_read(file, LIMIT_BYTES, &size);
-    if (!data)
-        return;
-    json_t *root;
-    kiln_json_read(data, size, JSON_REJECT_DUPLICATES, &root, NULL);
+    char *data = kiln_cache_read(file, KILN_TUNE_MOST_BYTES, &size);
+    if (data)
+        kiln_tune_parse(table, data, size, description, NULL, 0);
     free(data);
-    const char *device = json_string_value(json_object_get(root, "device"));
-    json_t *choices = json_object_get(root, "choices");
-    if (json_integer_value(json_object_get(root, "format")) == FORMAT && device &&
-        strcmp(device, description) == 0) {
-        const char *key;
-        json_t *pair;
-        json_object_foreach(choices, key, pair)
-        {
-            const char *value = json_string_value(json_array_get(pair, 0));
-            double seconds = json_number_value(json_array_get(pair, 1));
-            if (value && strlen(value) < LIMIT_TEXT && strlen(key) < LIMIT_TEXT &&
-                !kiln_tune_find(table, key))
-                kiln_tune_set(table, key, value, isfinite(seconds) ? seconds : 0);
-        }
-    }
-    json_decref(root);
 }
 
-bool kiln_tune_write(struct kiln_tune_table *table, const char *file, const char *description)
+char *kiln_tune_text(const struct kiln_tune_table *table, const char *description)
 {
-    kiln_tune_read(table, file, description);
     json_t *choices = json_object();
     for (size_t i = 0; i < table->n; i++)
         json_object_set_new(
@@ -108,8 +115,15 @@ bool kiln_tune_write(struct kiln_tune_table *table, const char *file, const char
         json_pack("{s:i, s:s, s:o}", "format", FORMAT, "device", description, "choices", choices);
     char *text =
         root ? json_dumps(root, JSON_INDENT(1) | JSON_REAL_PRECISION(4) | JSON_SORT_KEYS) : NULL;
+    json_decref(root);
+    return text;
+}
+
+bool kiln_tune_write(struct kiln_tune_table *table, const char *file, const char *description)
+{
+    kiln_tune_read(table, file, description);
+    char *text = kiln_tune_text(table, description);
     bool written = text && kiln_cache_write(file, text, strlen(text));
     free(text);
-    json_decref(root);
     return written;
 }

@@ -23,6 +23,16 @@ const struct kiln_tune_entry *kiln_tune_find(const struct kiln_tune_table *, con
 void kiln_tune_set(struct kiln_tune_table *, const char *key, const char *value, double seconds);
 void kiln_tune_clear(struct kiln_tune_table *);
 
+#define KILN_TUNE_MOST_BYTES ((size_t)1 << 24)
+
+/* The table as the text of a file; malloc'd, NULL when out of memory. */
+char *kiln_tune_text(const struct kiln_tune_table *, const char *description);
+/* Adds the entries of such a text, those already in the table excepted. False,
+ * adding nothing, if it is damaged or for another description; device (may be
+ * NULL) is then what it says of its own, "" if it says nothing. */
+bool kiln_tune_parse(struct kiln_tune_table *, const char *text, size_t bytes,
+                     const char *description, char *device, size_t device_size);
+
 /* Adds a file's entries to the table, those already in it excepted. A file
  * that is missing, damaged or for another description adds nothing. */
 void kiln_tune_read(struct kiln_tune_table *, const char *file, const char *description);

@@ -188,3 +188,28 @@ void kiln_bench_show(const struct kiln_suite *suite, enum kiln_table_form form,
     if (out->length && out->data[out->length - 1] == '\n')
         out->data[--out->length] = '\0'; /* the printer adds it */
 }
+
+void kiln_bench_show_comparison(const struct kiln_suite_comparison *comparison,
+                                enum kiln_table_form form, struct kiln_text *out)
+{
+    struct kiln_table table;
+    kiln_table_begin(&table, "entry|device|#before|#after|#ratio|note");
+    for (size_t i = 0; i < comparison->n; i++) {
+        const struct kiln_suite_pair *pair = &comparison->pairs[i];
+        kiln_table_cell(&table, "%s", pair->name);
+        kiln_table_cell(&table, "%s", pair->device);
+        seconds(&table, pair->before);
+        seconds(&table, pair->after);
+        if (pair->ratio > 0)
+            kiln_table_cell(&table, "%.3f", pair->ratio);
+        else
+            kiln_table_cell(&table, "%s", "");
+        kiln_table_cell(&table, "%s%s%s", pair->slower ? "SLOWER" : "",
+                        pair->slower && pair->note[0] ? ": " : "", pair->note);
+    }
+    kiln_table_show(&table, form, out);
+    kiln_table_finish(&table);
+    if (comparison->mean_ratio > 0)
+        kiln_text_append(out, "\ngeometric mean of after over before: %.3f",
+                         comparison->mean_ratio);
+}

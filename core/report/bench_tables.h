@@ -4,7 +4,7 @@
 #ifndef KILN_REPORT_BENCH_TABLES_H
 #define KILN_REPORT_BENCH_TABLES_H
 
-#include "core/bench/suite.h"
+#include "core/bench/compare.h"
 #include "core/report/table.h"
 
 /* Peaks of each device; operations; models. Tables without rows show nothing. */
@@ -14,6 +14,9 @@ void kiln_bench_model_table(const struct kiln_suite *, enum kiln_table_form, str
 
 /* All of it, with a heading that tells machine and versions: PLAIN or MARKDOWN. */
 void kiln_bench_show(const struct kiln_suite *, enum kiln_table_form, struct kiln_text *);
+/* The pairs of a comparison, and their mean: PLAIN or MARKDOWN. */
+void kiln_bench_show_comparison(const struct kiln_suite_comparison *, enum kiln_table_form,
+                                struct kiln_text *);
 /* "kiln 0.1.0, suite 1, 2026-01-31T12:00:00Z, quick" and the machine on another
  * line. */
 void kiln_bench_describe(const struct kiln_suite *, struct kiln_text *);

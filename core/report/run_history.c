@@ -9,9 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <jansson.h>
-
 #include "core/base/file.h"
+#include "core/base/json_read.h"
 #include "core/base/text.h"
 
 enum { MAX_BYTES = 1 << 28, MAX_GRIDS = 1 << 20 };
@@ -49,11 +48,11 @@ static double *find_or_add(struct kiln_run_history *history, const char *name, i
     return next->values;
 }
 
-static bool take_line(struct kiln_run_history *history, const char *line, size_t bytes,
-                      int64_t lines)
+static enum kiln_status take_line(struct kiln_run_history *history, const char *line, size_t bytes,
+                                  int64_t lines)
 {
-    json_t *json = json_loadb(line, bytes, 0, NULL);
-    json_t *value;
+    json_t *json, *value;
+    enum kiln_status status = kiln_json_read(line, bytes, 0, &json, NULL);
     const char *key;
     bool good = json_is_integer(json_object_get(json, "step"));
     if (good)
@@ -67,7 +66,7 @@ static bool take_line(struct kiln_run_history *history, const char *line, size_t
     }
     history->n += good;
     json_decref(json);
-    return good;
+    return status ? status : good ? KILN_OK : KILN_INPUT;
 }
 
 enum kiln_status kiln_run_history_read(const char *path, struct kiln_run_history *history,
@@ -85,7 +84,10 @@ enum kiln_status kiln_run_history_read(const char *path, struct kiln_run_history
         status = kiln_fail(error, KILN_MACHINE, "%s: out of memory", path);
     while (!status && history->n < lines) {
         const char *end = memchr(text + at, '\n', bytes - at);
-        if (!take_line(history, text + at, (size_t)(end - text) - at, lines))
+        status = take_line(history, text + at, (size_t)(end - text) - at, lines);
+        if (status == KILN_MACHINE)
+            kiln_fail(error, status, "%s: out of memory", path);
+        else if (status)
             status = kiln_fail(error, KILN_INPUT, "%s:%" PRId64 ": not a line of a run's log", path,
                                history->n + 1);
         at = (size_t)(end - text) + 1;

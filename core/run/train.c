@@ -72,6 +72,8 @@ static enum kiln_status run_steps(struct kiln_trainer *t, struct kiln_error *err
             status = after_step(t, stopped || t->step == t->total, error);
         if (status)
             return status;
+        if (t->step == 1) /* the first step is always logged, and so was waited for */
+            t->result->first_step_seconds = kiln_trainer_clock() - t->entered;
         show_progress(t);
     }
     t->result->step = t->step;
@@ -96,10 +98,12 @@ enum kiln_status kiln_train(kiln_config *config, const struct kiln_train_options
                             struct kiln_train_result *result, struct kiln_error *error)
 {
     struct kiln_trainer trainer;
+    double entered = kiln_trainer_clock();
     *result = (struct kiln_train_result){0};
     error->text[0] = '\0';
     enum kiln_status status = kiln_trainer_create(config, options, &trainer, error);
     trainer.result = result;
+    trainer.entered = entered;
     result->step = trainer.step;
     result->total = trainer.total;
     if (!status) {

@@ -46,6 +46,7 @@ struct kiln_train_result {
     int64_t step, total;
     double seconds;          /* of the whole run so far */
     double images_per_s;     /* over the last logged interval */
+    double first_step_seconds; /* from the call to the end of the first step; 0 if it was done */
     int64_t launches, waits; /* of the device, from its opening to the end */
     int64_t device_bytes;    /* most that was allocated on it at once */
     int n_profiles;          /* with device.stats: of each phase */

@@ -1,5 +1,6 @@
 /*
- * The parts of a training run: internal to train*.c and trainer*.c.
+ * The parts of a training run: internal to train*.c and trainer*.c, and to the
+ * benchmark, which trains without files.
  */
 #ifndef KILN_RUN_TRAINER_H
 #define KILN_RUN_TRAINER_H
@@ -46,6 +47,7 @@ struct kiln_trainer {
     kiln_runlog *log;
 
     /* clock */
+    double entered; /* monotonic: when kiln_train was called */
     double started, seconds_before; /* monotonic; of earlier sittings */
     double logged_at;
     int64_t logged_step;

@@ -10,6 +10,7 @@
 
 #include <cmocka.h>
 
+#include "core/bench/compare.h"
 #include "core/bench/op_run.h"
 #include "core/bench/suite_file.h"
 #include "core/bench/timing.h"
@@ -224,6 +225,42 @@ static void test_files_keep_everything(void **state)
     scratch_clear();
 }
 
+static void test_compares_times(void **state)
+{
+    (void)state;
+    struct kiln_suite a, b;
+    struct kiln_suite_comparison comparison;
+    struct kiln_error error;
+    make_suite(&a);
+    make_suite(&b);
+    b.ops[0].times.median = 0.024;
+    assert_int_equal(kiln_suite_compare(&a, &b, 0.25, &comparison, &error), KILN_OK);
+    assert_int_equal(comparison.n, 1); /* what failed in the first is no pair */
+    assert_int_equal(comparison.slower, 0);
+    assert_true(fabs(comparison.mean_ratio - 1.2) < 1e-9);
+    kiln_suite_comparison_finish(&comparison);
+    assert_int_equal(kiln_suite_compare(&a, &b, 0.1, &comparison, &error), KILN_OK);
+    assert_int_equal(comparison.slower, 1);
+    kiln_suite_comparison_finish(&comparison);
+    /* one device each: names need not agree */
+    strcpy(b.devices[0].name, "opencl:0");
+    strcpy(b.ops[0].device, "opencl:0");
+    assert_int_equal(kiln_suite_compare(&a, &b, 0.5, &comparison, &error), KILN_OK);
+    assert_string_equal(comparison.pairs[0].device, "cpu, opencl:0");
+    kiln_suite_comparison_finish(&comparison);
+    /* failed in the second only */
+    strcpy(b.ops[0].failure, "lost");
+    assert_int_equal(kiln_suite_compare(&a, &b, 0.5, &comparison, &error), KILN_OK);
+    assert_int_equal(comparison.slower, 1);
+    assert_string_equal(comparison.pairs[0].note, "lost");
+    kiln_suite_comparison_finish(&comparison);
+    b.version++;
+    assert_int_equal(kiln_suite_compare(&a, &b, 0.5, &comparison, &error), KILN_INPUT);
+    kiln_suite_comparison_finish(&comparison);
+    kiln_suite_finish(&a);
+    kiln_suite_finish(&b);
+}
+
 static void test_tables_have_three_forms(void **state)
 {
     (void)state;
@@ -259,6 +296,7 @@ int main(void)
         cmocka_unit_test(test_limits_by_peaks),
         cmocka_unit_test(test_files_keep_everything),
         cmocka_unit_test(test_tables_have_three_forms),
+        cmocka_unit_test(test_compares_times),
     };
     return cmocka_run_group_tests(tests, scratch_create, scratch_destroy);
 }

@@ -1,0 +1,42 @@
+/* The suite of models. The references are the losses of the cpu device; they
+ * change only with KILN_SUITE_VERSION. */
+#include "core/bench/models.h"
+
+#include <stddef.h>
+
+const char *const kiln_model_case_sets[] = {
+    "data.source=shapes",
+    "data.n_train=2048",
+    "data.n_test=64",
+    "train.steps=100000",
+    "train.checkpoint_every=0",
+    "train.log_every=0",
+    "train.epochs=0",
+    "train.sample_every=1000000",
+    "sample.n=16",
+    "run.seed=0",
+    "run.threads=0",
+    NULL,
+};
+
+#define SIDE28 "data.image_size=28"
+#define SIDE32 "data.image_size=32"
+
+/* clang-format off */
+const struct kiln_model_case kiln_model_cases[] = {
+    {"vae", "vae.ini", {SIDE28}, 20, 0, 0.01, true},
+    {"vae-conv", "vae-conv.ini", {SIDE28}, 20, 0, 0.01, true},
+    {"wgan", "wgan.ini", {SIDE32}, 10, 0, 0.05, false},
+    {"wgan-gp", "wgan-gp.ini", {SIDE28}, 10, 0, 0.05, false},
+    {"gan", "gan.ini", {SIDE32}, 10, 0, 0.05, false},
+    {"ddpm", "ddpm.ini", {SIDE28, "sample.sampler=ddim", "sample.steps=10"}, 10, 0, 0.02, false},
+    {"ncsn", "ncsn.ini",
+     {SIDE28, "noise.num_scales=10", "noise.steps_per_scale=1"}, 10, 0, 0.05, false},
+    {"ncsn-points", "ncsn-points.ini",
+     {"data.source=points", "noise.steps_per_scale=1"}, 20, 0, 0.02, true},
+    {"cdiff", "cdiff.ini", {SIDE28, "sample.sampler=ddim", "sample.steps=10"}, 10, 0, 0.02, false},
+    {"cdiff-context", "cdiff-context.ini",
+     {SIDE28, "sample.sampler=ddim", "sample.steps=10"}, 5, 0, 0.02, false},
+};
+/* clang-format on */
+const int kiln_n_model_cases = sizeof kiln_model_cases / sizeof *kiln_model_cases;
