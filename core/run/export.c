@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "core/base/file.h"
+#include "core/base/json.h"
 #include "core/run/exchange_value.h"
 #include "core/run/export_folder.h"
 
@@ -88,7 +89,7 @@ enum kiln_status kiln_export_weights(const struct kiln_export *export, const kil
 /* --- JSON ---------------------------------------------------------------------------- */
 
 enum kiln_status kiln_export_json(const struct kiln_export *export,
-                                  const struct kiln_exchange_key *rows, const char *path,
+                                  const struct kiln_exchange_file *file, const char *path,
                                   struct kiln_error *error)
 {
     const struct kiln_exchange_source source = {
@@ -99,9 +100,12 @@ enum kiln_status kiln_export_json(const struct kiln_export *export,
     struct kiln_text text = {0};
     kiln_text_append(&text, "{");
     int written = 0;
-    for (const struct kiln_exchange_key *row = rows; row->kind; row++) {
+    for (const struct kiln_exchange_key *row = file->keys; row->kind; row++) {
         struct kiln_text value = {0};
-        kiln_exchange_write(row, &source, &value);
+        if (file->class_name && !strcmp(row->name, "_class_name"))
+            kiln_json_quote(&value, file->class_name);
+        else
+            kiln_exchange_write(row, &source, &value);
         if (value.failed)
             text.failed = true;
         else if (value.length)

@@ -61,7 +61,7 @@ static enum kiln_status write_file(const struct kiln_export *export, const kiln_
     if (!status && file->prefix)
         status = kiln_export_weights(export, states, file->prefix, path, error);
     else if (!status)
-        status = kiln_export_json(export, file->keys, path, error);
+        status = kiln_export_json(export, file, path, error);
     free(path);
     return status;
 }

@@ -9,8 +9,8 @@
 /* Writes the states whose names begin with prefix, without it. */
 enum kiln_status kiln_export_weights(const struct kiln_export *, const kiln_states *,
                                      const char *prefix, const char *path, struct kiln_error *);
-/* Writes a JSON object, a key a line. */
-enum kiln_status kiln_export_json(const struct kiln_export *, const struct kiln_exchange_key *,
+/* Writes a JSON object, a key a line; its class is the file's. */
+enum kiln_status kiln_export_json(const struct kiln_export *, const struct kiln_exchange_file *,
                                   const char *path, struct kiln_error *);
 
 #endif

@@ -13,7 +13,7 @@
 static const size_t max_file = (size_t)16 << 30;
 /* Containers may hold themselves, many times: the search for dictionaries is
  * bounded in depth and in all. */
-enum { MAX_DEPTH = 8, MAX_PATH = 256, MAX_SEARCH = 1 << 20 };
+enum { MAX_DEPTH = 8, MAX_PATH = 256, MAX_SEARCH = 1 << 17 };
 
 struct kiln_torch_file {
     kiln_arena *arena;
@@ -150,12 +150,16 @@ static bool looks_like_average(const char *path, bool last_of_list)
     return last_of_list || strstr(path, "ema") != NULL || strstr(path, "average") != NULL;
 }
 
+static bool is_container(const struct kiln_pickle_value *v)
+{
+    return v->kind == KILN_PICKLE_DICT || v->kind == KILN_PICKLE_LIST ||
+           v->kind == KILN_PICKLE_TUPLE;
+}
+
+/* Looks at a container and at those in it. */
 static void search(struct choice *choice, const struct kiln_pickle_value *v, const char *path,
                    bool last, int depth)
 {
-    if (depth > MAX_DEPTH || (v->kind != KILN_PICKLE_DICT && v->kind != KILN_PICKLE_LIST &&
-                              v->kind != KILN_PICKLE_TUPLE))
-        return;
     bool dict = v->kind == KILN_PICKLE_DICT;
     if (dict) {
         int n = count_tensors(v);
@@ -172,17 +176,17 @@ static void search(struct choice *choice, const struct kiln_pickle_value *v, con
         }
     }
     choice->seen += (int64_t)v->n;
-    for (size_t i = 0; i < v->n && choice->seen <= MAX_SEARCH; i += dict ? 2 : 1) {
+    size_t step = dict ? 2 : 1;
+    for (size_t i = 0; i + step <= v->n && choice->seen <= MAX_SEARCH; i += step) {
         char inner[MAX_PATH];
-        const struct kiln_pickle_value *key = v->items[i];
-        if (dict && (i + 1 >= v->n || key->kind != KILN_PICKLE_TEXT))
+        const struct kiln_pickle_value *key = v->items[i], *item = v->items[i + step - 1];
+        if (depth == MAX_DEPTH || !is_container(item) || (dict && key->kind != KILN_PICKLE_TEXT))
             continue;
         if (dict)
             snprintf(inner, sizeof inner, "%s%s%s", path, *path ? "." : "", key->text);
         else
             snprintf(inner, sizeof inner, "%s%s%zu", path, *path ? "." : "", i);
-        search(choice, v->items[dict ? i + 1 : i], inner, !dict && v->n >= 5 && i == v->n - 1,
-               depth + 1);
+        search(choice, item, inner, !dict && v->n >= 5 && i == v->n - 1, depth + 1);
     }
 }
 
@@ -217,7 +221,8 @@ static enum kiln_status read_all(struct kiln_torch_file *file, const char *dicti
     if (status)
         return status;
     struct choice choice = {.wanted = dictionary};
-    search(&choice, root, "", false, 0);
+    if (is_container(root))
+        search(&choice, root, "", false, 0);
     if (choice.seen > MAX_SEARCH)
         return kiln_fail(error, KILN_INPUT, "more than %d values in its containers", MAX_SEARCH);
     if (!choice.dict)

@@ -86,7 +86,7 @@ def ddpm(base):
     net = UNet2DModel.from_pretrained(f"{base}/ddpm-out", subfolder="unet").eval()
     net.load_state_dict(load_file(f"{base}/ddpm-out/unet/diffusion_pytorch_model.safetensors"),
                         strict=True)
-    noise = normal(N, 3, 16, 16)
+    noise = normal(N, 1, 16, 16)
     scheduler = DDIMScheduler.from_config(pipeline.scheduler.config)
     theirs = ddim(lambda x, t: net(x, t).sample, scheduler, noise) / 2 + 0.5
     how = ("--sampler", "ddim", "--steps", 10)
@@ -100,7 +100,7 @@ def ddpm(base):
 
 
 def cdiff(base, condition):
-    run = train(base, "cdiff", "[model]\nplugin = cdiff\n" + SHAPES.format(16) + STEPS.format(60) +
+    run = train(base, condition, "[model]\nplugin = cdiff\n" + SHAPES.format(16) + STEPS.format(60) +
                 "[network]\nblock_out_channels = 16, 32\nnorm_num_groups = 4\n"
                 f"layers_per_block = 1\ncondition = {condition}\n"
                 "[scheduler]\nprediction_type = sample\n")
@@ -114,7 +114,7 @@ def cdiff(base, condition):
         apart = [net(x, t, class_labels=c).sample for c in (torch.full((N,), null), classes)]
         return apart[0] + guidance * (apart[1] - apart[0])
 
-    noise = normal(N, 3, 16, 16)
+    noise = normal(N, 1, 16, 16)
     theirs = (ddim(guided, scheduler, noise) / 2 + 0.5).clamp(0, 1)
     how = ("--sampler", "ddim", "--steps", 10, "--class", "all", "--guidance", guidance)
     report(f"cdiff {condition[:8]}", draw(f"{base}/cdiff-out", base, noise, *how), theirs)
@@ -156,14 +156,14 @@ def ncsn(base):
     kiln("export", run, "-o", f"{base}/ncsn.safetensors")
     spaces = types.SimpleNamespace
     net = NCSNv2(spaces(
-        data=spaces(logit_transform=False, rescaled=False, channels=3, image_size=16),
+        data=spaces(logit_transform=False, rescaled=False, channels=1, image_size=16),
         model=spaces(ngf=8, num_classes=levels, nonlinearity="elu", sigma_dist="geometric",
                      sigma_begin=begin, sigma_end=end, normalization="InstanceNorm++"),
         device="cpu"))
     state = load_file(f"{base}/ncsn.safetensors")
     report("ncsn sigmas", state["sigmas"] / begin, net.sigmas / begin, "buffer")
     net.load_state_dict(state, strict=True)
-    noise = torch.rand(N, 3, 16, 16, generator=torch.Generator().manual_seed(3))
+    noise = torch.rand(N, 1, 16, 16, generator=torch.Generator().manual_seed(3))
     plain, torch.randn_like = torch.randn_like, torch.zeros_like  # the sampler without its noise
     theirs = anneal_Langevin_dynamics(noise, net.eval(), net.sigmas.numpy(), n_steps_each=3,
                                       step_lr=epsilon, final_only=True)[0]
@@ -179,8 +179,8 @@ def wgan(base):
                 "[network]\nlatent_size = 10\nfeatures = 8\nextra_layers = 1\n"
                 "[train]\nbatch_size = 16\nsteps = 3\nlearning_rate = 1e-3\ncritic_warmup = off\n")
     kiln("export", run, "-o", f"{base}/wgan-out")
-    generator = dcgan.DCGAN_G(32, 10, 3, 8, 0, 1).eval()
-    critic = dcgan.DCGAN_D(32, 10, 3, 8, 0, 1).eval()
+    generator = dcgan.DCGAN_G(32, 10, 1, 8, 0, 1).eval()
+    critic = dcgan.DCGAN_D(32, 10, 1, 8, 0, 1).eval()
     generator.load_state_dict(load_file(f"{base}/wgan-out/generator.safetensors"), strict=True)
     critic.load_state_dict(load_file(f"{base}/wgan-out/critic.safetensors"), strict=True)
     z = normal(N, 10)

@@ -202,7 +202,8 @@ void golden_set_states(const struct golden *golden, kiln_session *session)
     must(kiln_session_initialise(session, 0, &error), "initialise", &error);
     for (int i = 0; i < kiln_states_count(states); i++) {
         const struct kiln_state *state = &kiln_states_at(states, i)->state;
-        if (kiln_state_is_internal(state->name))
+        /* a ladder of levels follows from the configuration */
+        if (kiln_state_is_internal(state->name) || state->init.kind == KILN_INIT_GEOMETRIC)
             continue;
         void *values = malloc((size_t)kiln_shape_count(&state->shape) * 4);
         read_state(golden, state, values);
