@@ -87,23 +87,33 @@ static int emit_reload(struct program *g, int m, int section)
     struct kiln_instruction in =
         make(KILN_INSTRUCTION_LOAD, section, program_node(g, m)->dtype == KILN_I32);
     if (g->reload_access[m] < 0)
-        g->reload_access[m] = loop_add_reload(g->p, g->build, g->store_access[m]);
+        g->reload_access[m] = loop_add_reload(
+            g->p, g->build, g->store_access[g->spill[m] >= 0 ? g->spill[m] : m]);
     in.access = (int16_t)g->reload_access[m];
     return emit(g, in);
+}
+
+/* Stores a member's value in its own place, or in that of another one. */
+static void emit_store(struct program *g, int m, int place, int section)
+{
+    const struct registers *r = &g->member[m];
+    struct kiln_instruction in =
+        make(KILN_INSTRUCTION_STORE, section, program_node(g, m)->dtype == KILN_I32);
+    if (g->store_access[place] < 0)
+        g->store_access[place] = loop_add_store(g->p, g->build, g->c, place);
+    in.a = (int16_t)(r->section == section ? r->element : r->outer);
+    in.access = (int16_t)g->store_access[place];
+    emit(g, in);
 }
 
 static void emit_stores(struct program *g, int section)
 {
     for (int i = 0; i < g->c->n_members; i++) {
         int m = g->order[i];
-        if (!g->c->members[m].stored || g->store_section[m] != section)
-            continue;
-        const struct registers *r = &g->member[m];
-        struct kiln_instruction in =
-            make(KILN_INSTRUCTION_STORE, section, program_node(g, m)->dtype == KILN_I32);
-        in.a = (int16_t)(r->section == section ? r->element : r->outer);
-        in.access = (int16_t)(g->store_access[m] = loop_add_store(g->p, g->build, g->c, m));
-        emit(g, in);
+        if (g->c->members[m].stored && g->store_section[m] == section)
+            emit_store(g, m, m, section);
+        if (g->spill[m] >= 0 && g->spill_section[m] == section)
+            emit_store(g, m, g->spill[m], section);
     }
 }
 
@@ -155,6 +165,8 @@ static struct program start(struct planner *p, struct cluster *c, struct loop_bu
     g.store_section = PLAN_SCRATCH(p, int, c->n_members);
     g.used = plan_scratch(p, (size_t)c->n_members, sizeof *g.used);
     g.store_access = PLAN_SCRATCH(p, int, c->n_members);
+    g.spill = PLAN_SCRATCH(p, int, c->n_members);
+    g.spill_section = PLAN_SCRATCH(p, int, c->n_members);
     g.reload_access = PLAN_SCRATCH(p, int, c->n_members);
     int limit = p->options->caps->loop_accesses;
     if (limit < 1 || limit > KILN_LOOP_MAX_ACCESSES)
@@ -166,7 +178,7 @@ static struct program start(struct planner *p, struct cluster *c, struct loop_bu
     g.access = PLAN_SCRATCH(p, int, c->n_wants);
     for (int i = 0; i < c->n_members; i++) {
         g.member[i] = (struct registers){-1, -1, -1};
-        g.reload_access[i] = -1;
+        g.reload_access[i] = g.store_access[i] = g.spill[i] = -1;
     }
     for (int i = 0; i < c->n_wants; i++)
         g.want[i] = (struct registers){-1, -1, -1};
@@ -202,6 +214,7 @@ void plan_lower_cluster(struct planner *p, struct cluster *c)
     program_sort(&g);
     program_find_stages(&g);
     program_place_stores(&g);
+    program_place_spills(&g);
     emit_outer_loads(&g);
     if (c->any_reduced)
         emit_outer(&g, 0);

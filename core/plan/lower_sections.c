@@ -77,6 +77,8 @@ static int cost(const struct program *g, int m, int enough)
 static bool may_reload(const struct program *g, int m, int pass)
 {
     enum { WORTH_A_LOAD = 3 };
+    if (g->spill[m] >= 0)
+        return g->spill_section[m] < 2 * pass - 1;
     return g->store_section[m] >= 0 && g->store_section[m] % 2 &&
            g->store_section[m] < 2 * pass - 1 && g->may_read_back &&
            cost(g, m, WORTH_A_LOAD) >= WORTH_A_LOAD;
@@ -124,5 +126,67 @@ void program_place_stores(struct program *g)
             g->store_section[m] = 2 * (g->stage[m] + 1 > last ? g->stage[m] + 1 : last) - 1;
         if (g->store_section[m] % 2 && (g->store_section[m] + 1) / 2 > g->n_passes)
             g->n_passes = (g->store_section[m] + 1) / 2;
+    }
+}
+
+/* --- spills -------------------------------------------------------------------- */
+
+/* True for an f32 value of every element. */
+static bool fills_domain(const struct program *g, int m)
+{
+    const struct member *member = &g->c->members[m];
+    return program_node(g, m)->dtype == KILN_F32 &&
+           cluster_count(g->c, &member->map) == cluster_count(g->c, &g->c->domain);
+}
+
+/* True if nothing is in the member's place until the last pass stores it. */
+static bool offers_place(const struct program *g, int m)
+{
+    return g->c->members[m].stored && program_node(g, m)->home != IR_HOME_STATE &&
+           g->store_section[m] == 2 * g->n_passes - 1 && fills_domain(g, m);
+}
+
+/* What keeping the member saves: arithmetic in each pass but the first that
+ * computes it, less the store and the loads. */
+static int gain_of(const struct program *g, int m, const int *passes)
+{
+    enum { DEAREST = 64, A_STORE = 3, A_LOAD = 2 };
+    if (passes[m] < 2 || g->store_section[m] >= 0 || g->spill[m] >= 0 || !fills_domain(g, m) ||
+        ir_is_reduce(program_node(g, m)))
+        return 0;
+    return (passes[m] - 1) * (cost(g, m, DEAREST) - A_LOAD) - A_STORE;
+}
+
+/* In how many passes each member is computed, and in which first. */
+static void count_passes(struct program *g, int *passes, int *first)
+{
+    memset(passes, 0, (size_t)g->c->n_members * sizeof *passes);
+    for (int pass = 1; pass <= g->n_passes; pass++) {
+        program_find_used(g, pass);
+        for (int m = 0; m < g->c->n_members; m++)
+            if (g->used[m] == COMPUTED && passes[m]++ == 0)
+                first[m] = 2 * pass - 1;
+    }
+}
+
+void program_place_spills(struct program *g)
+{
+    enum { WORTH_A_SPILL = 10 };
+    int n = g->c->n_members;
+    int *passes = PLAN_SCRATCH(g->p, int, n), *first = PLAN_SCRATCH(g->p, int, n);
+    for (int place = 0; place < n && g->n_passes > 1 && g->may_read_back; place++) {
+        if (!offers_place(g, place))
+            continue;
+        count_passes(g, passes, first);
+        int best = -1, gain = WORTH_A_SPILL;
+        for (int m = 0; m < n; m++)
+            if (gain_of(g, m, passes) > gain) {
+                best = m;
+                gain = gain_of(g, m, passes);
+            }
+        if (best < 0)
+            return;
+        g->spill[best] = place;
+        g->spill_section[best] = first[best];
     }
 }

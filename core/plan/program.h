@@ -21,7 +21,9 @@ struct program {
     int *stage;                                 /* of each member: passes that come before it */
     int *store_section;                         /* of each stored member */
     enum { UNUSED, COMPUTED, RELOADED } * used; /* members in the pass that is being written */
-    int *store_access;                          /* of each member that was stored */
+    int *store_access;                          /* of each member that was stored, else -1 */
+    int *spill;         /* of each member: the stored one in whose place it is kept, else -1 */
+    int *spill_section; /* where it is computed then */
     int *reload_access;                         /* of each member that was read back, else -1 */
     bool may_read_back;                         /* there are accesses left for that */
     struct registers *member;                   /* of each member */
@@ -47,6 +49,9 @@ void program_find_stages(struct program *);
 /* Stores go where the value is: outer ones behind its section, element ones
  * into the first pass that computes it anyway, else the last. */
 void program_place_stores(struct program *);
+/* Chooses members that are dear to compute and needed in several passes: the
+ * first keeps their values where the last will store another one. */
+void program_place_spills(struct program *);
 /* Marks the element-level members that the pass needs. */
 void program_find_used(struct program *, int pass);
 

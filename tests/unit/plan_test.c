@@ -230,6 +230,52 @@ static void a_norm_is_one_loop(void **unused)
     kiln_graph_destroy(&g);
 }
 
+static int count_instructions(const struct kiln_plan *plan, int op)
+{
+    int count = 0;
+    for (int i = 0; i < plan->steps.n; i++) {
+        const struct kiln_step *step = &plan->steps.steps[i];
+        for (int k = 0; step->kind == KILN_STEP_LOOP && k < step->as.loop.n_instructions; k++)
+            count += step->as.loop.instructions[k].op == op;
+    }
+    return count;
+}
+
+/* The first pass of three keeps exp(sin(x)) where the last puts the result. */
+static void dear_values_are_computed_once(void **unused)
+{
+    (void)unused;
+    kiln_graph *g = kiln_graph_create();
+    kiln_node x = input(g, "x", KILN_SHAPE(64, 300));
+    kiln_node y = kiln_exp(g, kiln_sin(g, x));
+    kiln_graph_output(g, "y", kiln_layer_norm(g, "norm", y, 1e-5));
+    struct plan_run run = {.fuse = true, .keep_plan = true, .seed = 13};
+    assert_null(plan_run(g, &run));
+    assert_int_equal(run.plan->steps.n, 1);
+    assert_int_equal(count_instructions(run.plan, KILN_OP_EXP), 1);
+    assert_int_equal(run.plan->steps.region_bytes[KILN_REGION_WORKSPACE], 0);
+    kiln_plan_destroy(&run.plan);
+    check_all_ways(g, (struct plan_run){.seed = 13});
+}
+
+static void states_hold_no_intermediate_values(void **unused)
+{
+    (void)unused;
+    kiln_graph *g = kiln_graph_create();
+    struct kiln_state a = {.name = "a", .shape = KILN_SHAPE(64, 300)};
+    kiln_node y = kiln_exp(g, kiln_sin(g, input(g, "x", KILN_SHAPE(64, 300))));
+    kiln_node mean = kiln_mean(g, y, 2);
+    kiln_node centred = kiln_sub(g, y, mean);
+    kiln_node state = kiln_state(g, &a);
+    kiln_graph_output(g, "variance", kiln_mean(g, kiln_square(g, centred), 2));
+    kiln_assign(g, state, centred);
+    struct plan_run run = {.fuse = true, .keep_plan = true, .seed = 14};
+    assert_null(plan_run(g, &run));
+    assert_true(count_instructions(run.plan, KILN_OP_EXP) >= 2);
+    kiln_plan_destroy(&run.plan);
+    check_all_ways(g, (struct plan_run){.seed = 14});
+}
+
 /* Groups of 12 channels in blocks of 8: no loop can step through both. */
 static void groups_may_cut_through_blocks(void **unused)
 {
@@ -296,6 +342,8 @@ int main(void)
         cmocka_unit_test(attention_and_matmul),
         cmocka_unit_test(gradients_of_slices_are_joined),
         cmocka_unit_test(a_norm_is_one_loop),
+        cmocka_unit_test(dear_values_are_computed_once),
+        cmocka_unit_test(states_hold_no_intermediate_values),
         cmocka_unit_test(groups_may_cut_through_blocks),
         cmocka_unit_test(random_numbers_and_assignments),
         cmocka_unit_test(averages_are_read_when_asked),
