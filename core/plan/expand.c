@@ -97,6 +97,9 @@ int plan_expand_reduce(struct planner *p, const struct ir_node *node, int operan
         return ir_add(p, node, 1, &operand);
     if (ir_is_fill(x))
         return reduce_fill(p, node, x);
+    int linear = plan_linear_sum(p, node, operand);
+    if (linear >= 0)
+        return linear;
     int64_t want = (p->options->caps->parallelism + kept - 1) / kept;
     struct runs runs = merge_axes(&x->shape, node->params.axes);
     if (want < 3 || reduced < SPLIT_ELEMENTS || runs.shape.n == KILN_MAX_DIMS)

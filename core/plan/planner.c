@@ -59,6 +59,12 @@ int ir_append(struct planner *p, const struct ir_node *node, int n_operands, con
     copy->operands = PLAN_SCRATCH(p, int, n_operands);
     if (n_operands)
         memcpy(copy->operands, operands, (size_t)n_operands * sizeof *operands);
+    bool passes_on = ir_is_pointwise(copy) || ir_is_reduce(copy) || ir_is_view(copy);
+    copy->rank = 0;
+    for (int k = 0; k < n_operands && passes_on; k++)
+        if (ir_at(p, operands[k])->rank > copy->rank)
+            copy->rank = ir_at(p, operands[k])->rank;
+    copy->rank += ir_is_reduce(copy);
     p->ir.nodes[p->ir.n] = copy;
     return p->ir.n++;
 }

@@ -2,8 +2,8 @@
  * The planner's own data, shared by the files of core/plan.
  *
  * The passes, in order:
- *   import      graph -> IR: live nodes; composed ops expanded (expand, joins,
- *               regroup); each node simplified as it is added (simplify)
+ *   import      graph -> IR: live nodes; composed ops expanded (expand, linear,
+ *               joins, regroup); each node simplified as it is added (simplify)
  *   layouts     which nodes are stored blocked; algorithms of convolutions
  *   legalise    IR -> IR: copies where a step cannot take an operand as it lies
  *   fuse        nodes -> clusters, one loop each (join, merge, reach, atoms)
@@ -59,6 +59,7 @@ struct ir_node {
     const void *data;  /* CONST by data */
     const char *label; /* never NULL */
     kiln_node origin;
+    int rank;              /* nested reductions before and in it, since the last big step */
     int state;             /* STATE: index into the states */
     int group;             /* UPDATE: index of the group */
     bool barrier;          /* COPY: always stored, never computed where it is used */
@@ -183,6 +184,8 @@ int ir_add(struct planner *, const struct ir_node *, int n_operands, const int *
 void plan_import(struct planner *);
 /* A reduction, in two stages where one alone would not fill the device. */
 int plan_expand_reduce(struct planner *, const struct ir_node *, int operand);
+/* A sum as sums of parts that wait for fewer reductions, or -1. */
+int plan_linear_sum(struct planner *, const struct ir_node *, int operand);
 /* A reduction or an expansion over groups of channels that the blocks of the
  * feature layout cut through: by channels first, then by groups; or -1. */
 int plan_regroup(struct planner *, const struct ir_node *, int operand);

@@ -258,6 +258,36 @@ static void dear_values_are_computed_once(void **unused)
     check_all_ways(g, (struct plan_run){.seed = 13});
 }
 
+static int last_section(const struct kiln_plan *plan)
+{
+    int last = 0;
+    for (int i = 0; i < plan->steps.n; i++) {
+        const struct kiln_loop *loop = &plan->steps.steps[i].as.loop;
+        if (plan->steps.steps[i].kind != KILN_STEP_LOOP)
+            continue;
+        int section = loop->instructions[loop->n_instructions - 1].section;
+        last = section > last ? section : last;
+    }
+    return last;
+}
+
+/* Mean, variance, the result; both sums of the gradient at once, the gradient. */
+static void sums_of_a_gradient_share_a_pass(void **unused)
+{
+    (void)unused;
+    kiln_graph *g = kiln_graph_create();
+    struct kiln_shape shape = KILN_SHAPE(64, 300);
+    kiln_node x = input(g, "x", shape), d_x;
+    kiln_node y = kiln_layer_norm(g, "norm", x, 1e-5);
+    kiln_grad(g, kiln_sum_all(g, kiln_mul(g, y, input(g, "d", shape))), 1, &x, &d_x);
+    kiln_graph_output(g, "d_x", d_x);
+    struct plan_run run = {.fuse = true, .keep_plan = true, .seed = 15};
+    assert_null(plan_run(g, &run));
+    assert_int_equal(last_section(run.plan), 5);
+    kiln_plan_destroy(&run.plan);
+    check_all_ways(g, (struct plan_run){.seed = 15});
+}
+
 static void states_hold_no_intermediate_values(void **unused)
 {
     (void)unused;
@@ -343,6 +373,7 @@ int main(void)
         cmocka_unit_test(gradients_of_slices_are_joined),
         cmocka_unit_test(a_norm_is_one_loop),
         cmocka_unit_test(dear_values_are_computed_once),
+        cmocka_unit_test(sums_of_a_gradient_share_a_pass),
         cmocka_unit_test(states_hold_no_intermediate_values),
         cmocka_unit_test(groups_may_cut_through_blocks),
         cmocka_unit_test(random_numbers_and_assignments),
