@@ -113,13 +113,13 @@ enum kiln_status kiln_bench(const struct kiln_bench_options *options, struct kil
 {
     struct kiln_bench_run run = {.options = options, .suite = suite};
     run.timing = (struct kiln_timing_options){
-        .samples = options->tiny    ? 3
+        .samples = options->tiny    ? 1
                    : options->quick ? 7
                                     : 15,
         .sample_seconds = options->tiny    ? 1e-4
                           : options->quick ? 2e-3
                                            : 5e-3,
-        .job_seconds = options->quick || options->tiny ? 1 : 10,
+        .job_seconds = options->quick ? 1 : 10,
     };
     *suite = (struct kiln_suite){.quick = options->quick, .tuned = !options->no_tune};
     kiln_suite_describe_host(suite);

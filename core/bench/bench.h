@@ -15,9 +15,10 @@ struct kiln_bench_options {
     const char *device; /* a specification, or "all": every device but cpu:ref */
     bool ops, models;
     bool quick;         /* a choice that takes about a minute */
-    bool tiny;          /* operations of a few hundred elements: a test of the benchmark */
+    bool tiny;          /* operations of a few hundred elements, a sample each: a test of the
+                           benchmark itself */
     bool no_tune;
-    const char *only;       /* entries whose name contains this; NULL: all */
+    const char *only;       /* entries whose name contains this, in any choice; NULL: all */
     const char *plugin_dir; /* may be NULL */
     const char *program;    /* the kiln program, for start times; NULL: leaves them out */
     /* Not 0: KILN_INTERRUPTED after the entry being measured. */

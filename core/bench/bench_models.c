@@ -16,7 +16,8 @@ struct job {
 
 static bool is_chosen(const struct kiln_bench_options *options, const struct kiln_model_case *c)
 {
-    return !options->tiny && (c->quick || !options->quick) && kiln_bench_wants(options, c->name);
+    return (c->quick || !(options->quick || options->tiny) || options->only) &&
+           kiln_bench_wants(options, c->name);
 }
 
 int kiln_bench_count_models(const struct kiln_bench_options *options)
@@ -51,7 +52,7 @@ static enum kiln_status add_job(struct kiln_bench_run *bench, struct kiln_bench_
     snprintf(entry->device, sizeof entry->device, "%s", device->name);
     snprintf(entry->name, sizeof entry->name, "%s", c->name);
     snprintf(entry->config, sizeof entry->config, "%s", c->config);
-    if (bench->options->program && !bench->options->quick &&
+    if (bench->options->program && !bench->options->quick && !bench->options->tiny &&
         kiln_model_start_times(bench->options->program, c, &options, entry, &reason))
         snprintf(entry->start_failure, sizeof entry->start_failure, "%.500s", reason.text);
     enum kiln_status failed = kiln_model_run_create(c, &options, &job->run, entry, &reason);
@@ -89,7 +90,7 @@ static void take_results(struct kiln_suite *suite, struct job *job)
 static enum kiln_status run_case(struct kiln_bench_run *bench, const struct kiln_model_case *c,
                                  struct job *jobs, struct kiln_error *error)
 {
-    struct kiln_timing_job *timings[2 * KILN_BENCH_MAX_DEVICES];
+    struct kiln_timing_job *timings[2 * KILN_BENCH_MAX_DEVICES] = {NULL};
     enum kiln_status status = KILN_OK;
     int n = 0;
     for (int i = 0; i < bench->n_devices && !status; i++) {

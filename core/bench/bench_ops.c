@@ -34,7 +34,7 @@ static bool is_chosen(const struct kiln_bench_options *options, const struct kil
 {
     char name[96];
     if (options->tiny != (c->set == KILN_OP_SET_TINY) ||
-        (options->quick && c->set == KILN_OP_SET_FULL))
+        (options->quick && !options->only && c->set == KILN_OP_SET_FULL))
         return false;
     entry_name(c, family, name, sizeof name);
     return kiln_bench_wants(options, name);

@@ -24,19 +24,19 @@ const char *const kiln_model_case_sets[] = {
 
 /* clang-format off */
 const struct kiln_model_case kiln_model_cases[] = {
-    {"vae", "vae.ini", {SIDE28}, 20, 0, 0.01, true},
-    {"vae-conv", "vae-conv.ini", {SIDE28}, 20, 0, 0.01, true},
-    {"wgan", "wgan.ini", {SIDE32}, 10, 0, 0.05, false},
-    {"wgan-gp", "wgan-gp.ini", {SIDE28}, 10, 0, 0.05, false},
-    {"gan", "gan.ini", {SIDE32}, 10, 0, 0.05, false},
-    {"ddpm", "ddpm.ini", {SIDE28, "sample.sampler=ddim", "sample.steps=10"}, 10, 0, 0.02, false},
+    {"vae", "vae.ini", {SIDE28}, 20, 283.921, 0.01, true},
+    {"vae-conv", "vae-conv.ini", {SIDE28}, 20, 358.955, 0.01, true},
+    {"wgan", "wgan.ini", {SIDE32}, 3, 0, 0.05, false},
+    {"wgan-gp", "wgan-gp.ini", {SIDE28}, 3, 0, 0.05, false},
+    {"gan", "gan.ini", {SIDE32}, 3, 0, 0.05, false},
+    {"ddpm", "ddpm.ini", {SIDE28, "sample.sampler=ddim", "sample.steps=10"}, 4, 0, 0.02, false},
     {"ncsn", "ncsn.ini",
-     {SIDE28, "noise.num_scales=10", "noise.steps_per_scale=1"}, 10, 0, 0.05, false},
+     {SIDE28, "noise.num_scales=10", "noise.steps_per_scale=1"}, 4, 502.06, 0.05, false},
     {"ncsn-points", "ncsn-points.ini",
-     {"data.source=points", "noise.steps_per_scale=1"}, 20, 0, 0.02, true},
-    {"cdiff", "cdiff.ini", {SIDE28, "sample.sampler=ddim", "sample.steps=10"}, 10, 0, 0.02, false},
+     {"data.source=points", "noise.steps_per_scale=1"}, 20, 0.610208, 0.02, true},
+    {"cdiff", "cdiff.ini", {SIDE28, "sample.sampler=ddim", "sample.steps=10"}, 4, 0, 0.02, false},
     {"cdiff-context", "cdiff-context.ini",
-     {SIDE28, "sample.sampler=ddim", "sample.steps=10"}, 5, 0, 0.02, false},
+     {SIDE28, "sample.sampler=ddim", "sample.steps=10"}, 3, 0, 0.02, false},
 };
 /* clang-format on */
 const int kiln_n_model_cases = sizeof kiln_model_cases / sizeof *kiln_model_cases;

@@ -201,9 +201,10 @@ static enum kiln_status run(const struct kiln_cli *cli, struct kiln_error *error
 static const struct kiln_cli_option options[] = {
     {"device", 0, "DEVICE", NULL, "cpu, opencl:0, a part of a device's name, or all of them: all"},
     {"quick", 0, NULL, NULL, "a choice of the suite that takes about a minute"},
-    {"only", 0, "TEXT", NULL, "only entries whose name contains TEXT"},
+    {"only", 0, "TEXT", NULL,
+     "only entries whose name contains TEXT; with --quick any of the suite"},
     {"no-tune", 0, NULL, NULL, "do not measure: take the default algorithms and layouts"},
-    {"tiny", 0, NULL, NULL, "operations of a few hundred elements: tries the benchmark itself"},
+    {"tiny", 0, NULL, NULL, "small operations, one sample each: tries the benchmark itself"},
     {"json", 0, "FILE", NULL, "write the results as JSON"},
     {"report", 0, "FILE", NULL, "write one HTML page with charts"},
     {"from", 0, "FILE", NULL, "measure nothing: show the results that --json wrote"},

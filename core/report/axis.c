@@ -37,7 +37,7 @@ static void log_ticks(struct kiln_axis *axis, bool widen, int wanted)
     double first = floor(log10(axis->low) + 1e-9), last = ceil(log10(axis->high) - 1e-9);
     double decades = log10(axis->high / axis->low);
     int every = decades > wanted ? (int)ceil(decades / wanted) : 1;
-    bool fine = decades < 2.5;
+    bool fine = decades < 3;
     double low = pow(10, first), high = pow(10, last);
     for (double p = first; p <= last; p++) /* the tightest of the digits that will be ticks */
         for (int d = 0; fine && d < 3; d++) {

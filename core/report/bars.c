@@ -5,7 +5,8 @@
 #include "core/report/figure.h"
 #include "core/report/html.h"
 
-enum { WIDTH = 1120, LABELS = 230, VALUES = 250, ROW = 22, GROUP = 30, TOP = 4 };
+/* Groups stand at the left of their first bar, labels before the bars. */
+enum { WIDTH = 1120, LABELS = 370, VALUES = 210, ROW = 22, GAP = 8, TOP = 4 };
 
 /* Length of a value, in pixels. */
 static double length_of(const struct kiln_bars *bars, double least, double most, double value)
@@ -69,17 +70,17 @@ void kiln_chart_bars(struct kiln_text *html, const struct kiln_bars *bars)
     int height = TOP + 4;
     find_range(bars, &least, &most);
     for (int i = 0; i < bars->n; i++)
-        height += ROW + (bars->bars[i].group ? GROUP : 0);
+        height += ROW + (i > 0 && bars->bars[i].group ? GAP : 0);
     kiln_figure_begin(html, bars->title, bars->note, true, WIDTH, height);
     for (int i = 0; i < bars->n; i++) {
+        y += i > 0 && bars->bars[i].group ? GAP : 0;
         if (bars->bars[i].group) {
             kiln_text_append(html,
                              "<text class=\"label\" style=\"font-weight:600\" x=\"0\" "
                              "y=\"%.1f\">",
-                             y + 19);
+                             y + 15);
             kiln_html_text(html, bars->bars[i].group);
             kiln_text_append(html, "</text>\n");
-            y += GROUP;
         }
         draw_bar(html, bars, &bars->bars[i], least, most, y);
         y += ROW;

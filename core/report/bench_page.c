@@ -38,6 +38,18 @@ static void write_failures(const struct kiln_suite *suite, struct kiln_text *htm
         }
 }
 
+/* True if the machine was never quiet while an entry was measured. */
+static bool any_disturbed(const struct kiln_suite *suite)
+{
+    for (size_t i = 0; i < suite->n_ops; i++)
+        if (suite->ops[i].times.disturbed)
+            return true;
+    for (size_t i = 0; i < suite->n_models; i++)
+        if (suite->models[i].step.disturbed || suite->models[i].sample.disturbed)
+            return true;
+    return false;
+}
+
 static void write_models(const struct kiln_suite *suite, struct kiln_text *html)
 {
     kiln_html_heading(html, "Models");
@@ -70,6 +82,10 @@ void kiln_report_bench(const struct kiln_suite *suite, struct kiln_text *html)
     write_device_tiles(suite, html);
     kiln_text_append(html, "</div>\n");
     write_failures(suite, html);
+    if (any_disturbed(suite))
+        kiln_text_append(html,
+                         "<p>Disturbed: something else used the machine all the time; the "
+                         "best samples are shown, and they are slower than the device.</p>\n");
     if (suite->n_models)
         write_models(suite, html);
     if (suite->n_ops)

@@ -30,7 +30,7 @@ static void times(struct kiln_table *table, const struct kiln_suite_times *t)
     char low[64], high[64];
     seconds(table, t->median);
     if (t->n)
-        kiln_table_cell(table, "%s - %s", kiln_html_seconds(t->p10, low, sizeof low),
+        kiln_table_cell(table, "%s – %s", kiln_html_seconds(t->p10, low, sizeof low),
                         kiln_html_seconds(t->p90, high, sizeof high));
     else
         kiln_table_cell(table, "%s", "");
@@ -83,7 +83,7 @@ void kiln_bench_op_table(const struct kiln_suite *suite, enum kiln_table_form fo
                          struct kiln_text *out)
 {
     struct kiln_table table;
-    kiln_table_begin(&table, "operation|device|algorithm|layout|#median|#p10 - p90|#GFLOP/s|#GB/s|"
+    kiln_table_begin(&table, "operation|device|algorithm|layout|#median|#p10 – p90|#GFLOP/s|#GB/s|"
                              "#% of peak|note");
     for (size_t i = 0; i < suite->n_ops; i++) {
         const struct kiln_suite_op *op = &suite->ops[i];
@@ -146,7 +146,7 @@ void kiln_bench_model_table(const struct kiln_suite *suite, enum kiln_table_form
 {
     struct kiln_table table;
     kiln_table_begin(&table,
-                     "model|device|#step|#p10 - p90|#steps/s|#images/s|#samples/s|#device memory|"
+                     "model|device|#step|#p10 – p90|#steps/s|#images/s|#samples/s|#device memory|"
                      "#process|#cold start|#warm start|quality gate|note");
     for (size_t i = 0; i < suite->n_models; i++)
         model_row(&table, &suite->models[i]);

@@ -37,7 +37,7 @@ void kiln_chart_lines(struct kiln_text *html, const struct kiln_chart *);
 
 /* A horizontal bar. */
 struct kiln_bar {
-    const char *group; /* a heading above it, or NULL: as the bar before */
+    const char *group; /* stands left of its first bar; NULL: as the bar before */
     const char *label;
     double value;     /* <= 0 or not finite: no bar, the text alone */
     double low, high; /* whiskers; both 0: none */

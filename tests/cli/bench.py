@@ -154,7 +154,7 @@ with tempfile.TemporaryDirectory() as name:
     suite = json.loads(again.read_text())
     check_schema(suite, SUITE, "file")
     model = suite["models"][0]
-    check(model["loss"] > 0 and model["failure"] is None and model["start_failure"] is None, model)
+    check(model["gate_passed"] and model["failure"] is None and model["start_failure"] is None, model)
     check(model["cold_seconds"] > 0 and model["warm_seconds"] > 0 and model["device_bytes"] > 0 and
           model["memory_bytes"] > 0 and model["images_per_second"] > 0 and model["samples_per_second"] > 0, model)
 print("ok")

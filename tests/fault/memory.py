@@ -61,6 +61,7 @@ with folder() as base:
                    *SMALL],
         "sample": ["sample", out, "--device", "cpu", "-n", 4, "--no-tune", "--quiet",
                    "-o", f"{out}/s.png", "--raw", f"{out}/s.safetensors"],
+        "report": ["report", out],
     }
     for name, arguments in commands.items():
         writes = name == "resume"
