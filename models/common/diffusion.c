@@ -57,10 +57,24 @@ enum kiln_status diffusion_init(struct diffusion *d, diffusion_network_fn *netwo
         d->clip = kiln_config_float(config, section, "clip_sample_range");
     if (!strcmp(kiln_config_string(config, "train", "loss_weighting"), "min_snr"))
         d->snr_gamma = kiln_config_float(config, "train", "snr_gamma");
-    return noise_schedule_init(&d->schedule, kiln_config_string(config, section, "beta_schedule"),
-                               (int)kiln_config_int(config, section, "num_train_timesteps"),
-                               kiln_config_float(config, section, "beta_start"),
-                               kiln_config_float(config, section, "beta_end"), zero_snr, error);
+    return diffusion_set_timesteps(
+        d, config, (int)kiln_config_int(config, section, "num_train_timesteps"), error);
+}
+
+enum kiln_status diffusion_set_timesteps(struct diffusion *d, const kiln_config *config, int n,
+                                         struct kiln_error *error)
+{
+    struct noise_schedule schedule;
+    enum kiln_status status =
+        noise_schedule_init(&schedule, kiln_config_string(config, section, "beta_schedule"), n,
+                            kiln_config_float(config, section, "beta_start"),
+                            kiln_config_float(config, section, "beta_end"),
+                            kiln_config_bool(config, section, "rescale_betas_zero_snr"), error);
+    if (status)
+        return status;
+    noise_schedule_finish(&d->schedule);
+    d->schedule = schedule;
+    return KILN_OK;
 }
 
 void diffusion_finish(struct diffusion *d)

@@ -77,6 +77,10 @@ extern const char *const diffusion_samplers[];
 enum kiln_status diffusion_init(struct diffusion *, diffusion_network_fn *, const kiln_config *,
                                 const struct kiln_data_info *, struct kiln_error *);
 void diffusion_finish(struct diffusion *);
+/* Takes another number of noise steps than [scheduler] num_train_timesteps; on
+ * failure the old one stays. */
+enum kiln_status diffusion_set_timesteps(struct diffusion *, const kiln_config *, int n,
+                                         struct kiln_error *);
 
 /* i32 [n], each the null label. */
 kiln_node diffusion_null_label(const struct diffusion *, kiln_graph *, int64_t n);

@@ -3,17 +3,15 @@
 #include <string.h>
 
 #include "models/common/diffusers.h"
-#include "models/common/diffusion.h"
-#include "models/common/unet2d.h"
-
-struct ddpm {
-    struct diffusion diffusion;
-    struct unet2d unet;
-};
+#include "models/ddpm/ddpm.h"
 
 static const struct kiln_option options[] = {
     UNET2D_OPTIONS,
     DIFFUSION_OPTIONS,
+    {"study", "timesteps", KILN_OPTION_INTS, "3, 40, 80", 1, 100000, NULL,
+     "study noise-steps: num_train_timesteps of the variants"},
+    {"study", "feature_steps", KILN_OPTION_INT, "300", 0, 1000000, NULL,
+     "study noise-steps: training steps of the classifier that compares pictures"},
     {0},
 };
 
@@ -24,15 +22,15 @@ static kiln_node network(const void *user, kiln_graph *g, kiln_node x, kiln_node
     return unet2d_build(&model->unet, g, "", x, t, label, training, STREAM_NETWORK);
 }
 
-static void destroy(void *user)
+void ddpm_destroy(void *user)
 {
     struct ddpm *model = user;
     diffusion_finish(&model->diffusion);
     free(model);
 }
 
-static enum kiln_status create(const kiln_config *config, const struct kiln_data_info *data,
-                               void **out, struct kiln_error *error)
+enum kiln_status ddpm_create(const kiln_config *config, const struct kiln_data_info *data,
+                             void **out, struct kiln_error *error)
 {
     if (data->points)
         return kiln_fail(error, KILN_INPUT, "[data] source: ddpm needs pictures, not points");
@@ -46,7 +44,7 @@ static enum kiln_status create(const kiln_config *config, const struct kiln_data
         status = unet2d_init(&model->unet, config, data->channels, data->channels, data->height,
                              data->width, 0, error);
     if (status) {
-        destroy(model);
+        ddpm_destroy(model);
         return status;
     }
     *out = model;
@@ -89,14 +87,16 @@ static const struct kiln_exchange exchange = {
     .aliases = diffusers_aliases,
 };
 
-static const struct kiln_model ddpm = {
+static const struct kiln_study *const studies[] = {&ddpm_study_noise_steps, NULL};
+
+const struct kiln_model ddpm_model = {
     .abi = KILN_MODEL_ABI,
-    .size = sizeof ddpm,
+    .size = sizeof ddpm_model,
     .name = "ddpm",
     .summary = "denoising diffusion (Ho et al. 2020) with diffusers' UNet2DModel",
     .options = options,
-    .create = create,
-    .destroy = destroy,
+    .create = ddpm_create,
+    .destroy = ddpm_destroy,
     DIFFUSION_FUNCTIONS,
     .loss = loss,
     .evaluate = evaluate,
@@ -110,11 +110,12 @@ static const struct kiln_model ddpm = {
              "block_out_channels = 8, 16\n"
              "layers_per_block = 1\n"
              "norm_num_groups = 4\n",
+    .studies = studies,
     .exchange = &exchange,
 };
 
 KILN_API const struct kiln_model *kiln_model_entry(void);
 const struct kiln_model *kiln_model_entry(void)
 {
-    return &ddpm;
+    return &ddpm_model;
 }

@@ -10,7 +10,6 @@
 #include <cmocka.h>
 
 #include "core/run/image_grid.h"
-#include "core/run/image_plot.h"
 
 static struct kiln_error error;
 
@@ -196,48 +195,6 @@ static void grids_by_default(void **unused)
     assert_null(image.pixels);
 }
 
-static int count_colour(const struct kiln_image *image, const uint8_t rgb[3])
-{
-    int n = 0;
-    for (int64_t i = 0; i < image->width * image->height; i++)
-        n += memcmp(image->pixels + 3 * i, rgb, 3) == 0;
-    return n;
-}
-
-static void a_plot_shows_the_points(void **unused)
-{
-    (void)unused;
-    const float points[] = {0, 0, 1, 1, NAN, 0, INFINITY, 0, 5, 5};
-    const struct kiln_plot_set set = {points, 5, {200, 10, 20}};
-    const struct kiln_plot_options options = {.size = 200, .x_max = 2, .y_max = 2};
-    struct kiln_image image;
-    assert_int_equal(kiln_image_scatter(1, &set, &options, &image, &error), KILN_OK);
-    assert_int_equal(image.width, 200);
-    /* (1, 1) in the middle with all its pixels, (0, 0) cut by the frame */
-    assert_int_equal(count_colour(&image, set.rgb), 5);
-    const uint8_t *middle = image.pixels + ((168 + 16) / 2 * 200 + (56 + 184) / 2) * 3;
-    assert_memory_equal(middle, set.rgb, 3);
-    assert_true(count_colour(&image, (const uint8_t[]){60, 60, 60}) > 500);
-    kiln_image_finish(&image);
-    const struct kiln_plot_options automatic = {0};
-    assert_int_equal(kiln_image_scatter(1, &set, &automatic, &image, &error), KILN_OK);
-    assert_int_equal(count_colour(&image, set.rgb), 15);
-    kiln_image_finish(&image);
-    assert_int_equal(kiln_image_scatter(0, NULL, &automatic, &image, &error), KILN_OK);
-    kiln_image_finish(&image);
-    const float same[] = {3, 3, -1e30f, 1e30f};
-    assert_int_equal(kiln_image_scatter(1, &(struct kiln_plot_set){same, 1, {0, 0, 0}}, &automatic,
-                                        &image, &error),
-                     KILN_OK);
-    kiln_image_finish(&image);
-    assert_int_equal(kiln_image_scatter(1, &(struct kiln_plot_set){same, 2, {0, 0, 0}}, &automatic,
-                                        &image, &error),
-                     KILN_OK);
-    kiln_image_finish(&image);
-    const struct kiln_plot_options wrong = {.x_min = 1, .x_max = -1, .y_max = 1};
-    assert_int_equal(kiln_image_scatter(1, &set, &wrong, &image, &error), KILN_INPUT);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -252,7 +209,6 @@ int main(void)
         cmocka_unit_test(values_become_bytes),
         cmocka_unit_test(a_grid_has_every_picture_in_place),
         cmocka_unit_test(grids_by_default),
-        cmocka_unit_test(a_plot_shows_the_points),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
