@@ -93,8 +93,8 @@ struct kiln_study {
 
     /* Checks the configuration; an error names the key. The data is loaded, and
      * info and its train pointer live as long as the study. */
-    enum kiln_status (*create)(const kiln_config *, const struct kiln_data_info *info,
-                               void **study, struct kiln_error *);
+    enum kiln_status (*create)(const kiln_config *, const struct kiln_data_info *info, void **study,
+                               struct kiln_error *);
     void (*destroy)(void *study);
     /* The number of trials (>= 0). */
     int (*trials)(void *study);

@@ -116,8 +116,7 @@ static void draw_bars(const struct kiln_panel *panel, int which, const struct ki
             continue;
         double x = (double)i - 0.4 + width * place;
         double left = kiln_axis_pixel(&axes->x, x), right = kiln_axis_pixel(&axes->x, x + width),
-               a = kiln_axis_pixel(&axes->y, zero),
-               b = kiln_axis_pixel(&axes->y, series->data[i]);
+               a = kiln_axis_pixel(&axes->y, zero), b = kiln_axis_pixel(&axes->y, series->data[i]);
         kiln_canvas_fill(canvas, llround(left), llround(fmin(a, b)), llround(right - left) - 1,
                          llround(fabs(a - b)), colour_of(series));
     }
@@ -161,8 +160,8 @@ static void draw_legend(const struct kiln_panel *panel, const struct kiln_axes *
     for (int corner = 0; corner < 4; corner++) {
         int64_t x = corner % 2 ? canvas->left + 4 : canvas->right - 4 - width,
                 y = corner / 2 ? canvas->bottom - 4 - height : canvas->top + 4;
-        int64_t covered = marks_in(panel, axes, (double)x, (double)y, (double)(x + width),
-                                   (double)(y + height));
+        int64_t covered =
+            marks_in(panel, axes, (double)x, (double)y, (double)(x + width), (double)(y + height));
         if (best < 0 || covered < best)
             best = covered, left = x, top = y;
     }
@@ -201,13 +200,14 @@ static enum kiln_status draw_pictures(const struct kiln_series *series,
             room_y = (canvas->bottom - canvas->top) / grid.height,
             scale = room_x < room_y ? room_x : room_y;
     scale = scale > 0 ? scale : 1;
+    int64_t left = (canvas->left + canvas->right - grid.width * scale) / 2;
+    left = left > canvas->left ? left : canvas->left;
     for (int64_t y = 0; y < grid.height; y++)
         for (int64_t x = 0; x < grid.width; x++) {
             const uint8_t *from = grid.pixels + (y * grid.width + x) * grid.channels;
             const uint8_t rgb[3] = {from[0], from[grid.channels > 1 ? 1 : 0],
                                     from[grid.channels > 1 ? 2 : 0]};
-            kiln_canvas_fill(canvas, canvas->left + x * scale, canvas->top + y * scale, scale,
-                             scale, rgb);
+            kiln_canvas_fill(canvas, left + x * scale, canvas->top + y * scale, scale, scale, rgb);
         }
     kiln_image_finish(&grid);
     return KILN_OK;
@@ -291,8 +291,8 @@ enum kiln_status kiln_plot_draw(int n, const struct kiln_panel *const *panels, i
     if (columns > n)
         columns = n;
     int rows = (n + columns - 1) / columns;
-    enum kiln_status status = kiln_image_create((int64_t)columns * WIDTH, (int64_t)rows * HEIGHT, 3,
-                                                255, image, error);
+    enum kiln_status status =
+        kiln_image_create((int64_t)columns * WIDTH, (int64_t)rows * HEIGHT, 3, 255, image, error);
     for (int i = 0; i < n && !status; i++) {
         int64_t left = (int64_t)(i % columns) * WIDTH, top = (int64_t)(i / columns) * HEIGHT;
         const struct kiln_canvas canvas = {image, left, top, left + WIDTH, top + HEIGHT};

@@ -39,8 +39,7 @@ static void span(double low, double high, int64_t first, int64_t end, int64_t *f
 static double distance(double x, double y, double x0, double y0, double dx, double dy)
 {
     double length = dx * dx + dy * dy;
-    double along =
-        length > 0 ? clamp(((x - x0) * dx + (y - y0) * dy) / length, 0, 1) : 0;
+    double along = length > 0 ? clamp(((x - x0) * dx + (y - y0) * dy) / length, 0, 1) : 0;
     return hypot(x - x0 - along * dx, y - y0 - along * dy);
 }
 

@@ -13,13 +13,13 @@ enum kiln_status kiln_samples_write_png(const char *path, const float *samples,
 {
     struct kiln_image image = {0};
     const struct kiln_grid_options grid = {.columns = columns};
-    const struct kiln_series points = {
-        .mark = KILN_MARK_POINTS, .n = shape->d[0], .data = samples};
+    const struct kiln_series points = {.mark = KILN_MARK_POINTS, .n = shape->d[0], .data = samples};
     const struct kiln_panel plot = {.equal = true, .n_series = 1, .series = &points};
     enum kiln_status status =
-        shape->n == 2 ? kiln_plot_draw(1, (const struct kiln_panel *const[]){&plot}, 1, &image, error)
-                      : kiln_image_grid(samples, shape->d[0], shape->d[1], shape->d[2], shape->d[3],
-                                        &grid, &image, error);
+        shape->n == 2
+            ? kiln_plot_draw(1, (const struct kiln_panel *const[]){&plot}, 1, &image, error)
+            : kiln_image_grid(samples, shape->d[0], shape->d[1], shape->d[2], shape->d[3], &grid,
+                              &image, error);
     if (!status)
         status = kiln_png_write(path, &image, n_texts, texts, error);
     kiln_image_finish(&image);

@@ -125,8 +125,7 @@ void kiln_report_columns(kiln_report *report, int columns)
     report->columns = columns;
 }
 
-static void copy_series(kiln_report *report, const struct kiln_series *from,
-                        struct kiln_series *to)
+static void copy_series(kiln_report *report, const struct kiln_series *from, struct kiln_series *to)
 {
     int64_t count = from->n * kiln_plot_row(from);
     float *data = allocate(report, (size_t)count, sizeof *data);

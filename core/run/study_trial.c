@@ -88,8 +88,7 @@ static enum kiln_status create_graphs(struct trial *trial, struct kiln_error *er
 
 static enum kiln_status prepare_session(struct trial *trial, struct kiln_error *error)
 {
-    kiln_graph
-        *graphs[KILN_MAX_PHASES + KILN_MAX_DRAWS * KILN_SAMPLER_GRAPHS + KILN_MAX_PROBES];
+    kiln_graph *graphs[KILN_MAX_PHASES + KILN_MAX_DRAWS * KILN_SAMPLER_GRAPHS + KILN_MAX_PROBES];
     struct kiln_trainer *loop = &trial->loop;
     struct kiln_resident resident[2];
     int n = 0, n_resident = 0;
@@ -141,9 +140,9 @@ static enum kiln_status read_step(struct trial *trial, float *values, struct kil
         kiln_executable_read(trial->loop.executables[0], "report", report,
                              (graph->n_values + 2) * (int64_t)sizeof *report, error);
     if (!status && report[graph->n_values + 1] == 0)
-        status = kiln_fail(error, KILN_MACHINE,
-                           "%s: step %lld: the loss or its gradient is not finite",
-                           trial->spec->name, (long long)trial->loop.step);
+        status =
+            kiln_fail(error, KILN_MACHINE, "%s: step %lld: the loss or its gradient is not finite",
+                      trial->spec->name, (long long)trial->loop.step);
     if (!status)
         memcpy(values, report, (size_t)graph->n_values * sizeof *values);
     return status;
@@ -175,31 +174,32 @@ static enum kiln_status train(struct trial *trial, struct kiln_error *error)
 
 struct watch {
     struct trial *trial;
-    double first; /* when the first iteration was done */
+    int64_t warm; /* iterations that may build kernels */
+    double start; /* when they were done */
 };
 
 static bool watch_sampling(void *user, int64_t done, int64_t total)
 {
     struct watch *watch = user;
-    if (done == 1)
-        watch->first = kiln_trainer_clock();
+    if (done == watch->warm)
+        watch->start = kiln_trainer_clock();
     return goes_on(watch->trial, "sample", done, total);
 }
 
-/* The first iteration may build kernels, so the time of all is that of the
- * others, scaled. */
+/* The first batch may build kernels, so the time of all is that of the others,
+ * scaled; of a single batch, its first iteration is left out. */
 static enum kiln_status draw(struct trial *trial, int i, struct kiln_error *error)
 {
     const struct kiln_draw *spec = &trial->spec->draws[i];
     const kiln_sampler *sampler = trial->samplers[i];
     struct kiln_shape shape = kiln_sampler_sample_shape(sampler, spec->n);
     int64_t batch = spec->batch > 0 && spec->batch < spec->n ? spec->batch : spec->n;
-    double iterations =
-        (double)kiln_sampler_iterations(sampler) * (double)((spec->n + batch - 1) / batch);
+    int64_t each = kiln_sampler_iterations(sampler), n_batches = (spec->n + batch - 1) / batch;
+    int64_t iterations = each * n_batches;
     float *samples = allocate(trial, kiln_shape_count(&shape), error);
     if (!samples)
         return KILN_MACHINE;
-    struct watch watch = {.trial = trial};
+    struct watch watch = {.trial = trial, .warm = n_batches > 1 ? each + 1 : 1};
     const struct kiln_sample_job job = {
         .seed = (uint64_t)kiln_config_int(trial->run->config, "sample", "seed"),
         .count = spec->n,
@@ -213,7 +213,9 @@ static enum kiln_status draw(struct trial *trial, int i, struct kiln_error *erro
     trial->result->draws[i].samples = samples;
     trial->result->draws[i].evaluations = kiln_sampler_iterations(sampler);
     trial->result->draws[i].seconds =
-        iterations > 1 ? (end - watch.first) * iterations / (iterations - 1) : end - start;
+        iterations > watch.warm
+            ? (end - watch.start) * (double)iterations / (double)(iterations - watch.warm)
+            : end - start;
     return status;
 }
 

@@ -25,9 +25,8 @@ static void loss(void *user, kiln_graph *g, int phase, const struct kiln_batch *
     kiln_node right = kiln_one_hot(g, batch->label, net->n_classes);
     kiln_node of_label = kiln_mul(g, right, kiln_log_softmax(g, logits, 1));
     out->loss = kiln_neg(g, kiln_mean_all(g, kiln_reduce_sum(g, of_label, classes)));
-    kiln_node hit = kiln_less_equal(
-        g, kiln_reduce_max(g, logits, classes),
-        kiln_reduce_sum(g, kiln_mul(g, right, logits), classes));
+    kiln_node hit = kiln_less_equal(g, kiln_reduce_max(g, logits, classes),
+                                    kiln_reduce_sum(g, kiln_mul(g, right, logits), classes));
     out->n_metrics = 1;
     out->metrics[0] = (struct kiln_metric){"accuracy", kiln_mean_all(g, hit)};
 }

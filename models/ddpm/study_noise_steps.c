@@ -63,8 +63,8 @@ static enum kiln_status create_variants(struct study *study, const kiln_config *
         status = ddpm_create(config, info, &study->variants[i], error);
         if (!status) {
             struct ddpm *variant = study->variants[i];
-            status = diffusion_set_timesteps(&variant->diffusion, config, study->timesteps[i],
-                                             error);
+            status =
+                diffusion_set_timesteps(&variant->diffusion, config, study->timesteps[i], error);
         }
     }
     return status;
@@ -105,8 +105,7 @@ static enum kiln_status create(const kiln_config *config, const struct kiln_data
     study->pictures = KILN_SHAPE(study->n_samples, info->channels, info->height, info->width);
     enum kiln_status status = read_timesteps(study, config, error);
     if (!status && (study->steps < 1 || study->n_samples < STRIP))
-        status = kiln_fail(error, KILN_INPUT,
-                           "[%s: the study noise-steps needs a number above %d",
+        status = kiln_fail(error, KILN_INPUT, "[%s: the study noise-steps needs a number above %d",
                            study->steps < 1 ? "train] steps" : "sample] n",
                            study->steps < 1 ? 0 : STRIP - 1);
     if (!status)
@@ -254,11 +253,10 @@ static void draw_bars(const struct study *study, const char *title, const char *
         .mark = KILN_MARK_BARS, .colour = colour, .n = study->n, .data = values};
     for (int i = 0; i < study->n; i++)
         names[i] = study->names[i];
-    kiln_report_panel(report, &(struct kiln_panel){.title = title,
-                                                   .y_label = label,
-                                                   .n_series = 1,
-                                                   .series = &series,
-                                                   .bars = names});
+    kiln_report_panel(
+        report,
+        &(struct kiln_panel){
+            .title = title, .y_label = label, .n_series = 1, .series = &series, .bars = names});
 }
 
 static enum kiln_status report(void *user, const struct kiln_trial_result *results,

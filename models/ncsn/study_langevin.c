@@ -63,9 +63,8 @@ static enum kiln_status create(const kiln_config *config, const struct kiln_data
     };
     enum kiln_status status = ncsn_init(&study->nets[NETWORK], config, info, error);
     if (!status)
-        status =
-            kiln_mixture_parse(kiln_config_string(config, "data", "mixture"), &study->mixture,
-                               error);
+        status = kiln_mixture_parse(kiln_config_string(config, "data", "mixture"), &study->mixture,
+                                    error);
     if (!status && study->steps < 1)
         status = kiln_fail(error, KILN_INPUT, "[train] steps: a study needs a number above 0");
     if (status) {
@@ -215,8 +214,8 @@ static void write_errors(const struct study *study, const struct kiln_trial_resu
 static void write_tables(const struct study *study, const struct kiln_trial_result *results,
                          float errors[REGIONS], kiln_report *report)
 {
-    static const char *const rows[TRIALS][DRAWS] = {
-        {"plain, exact score", "annealed, exact score"}, {"plain, network", "annealed, network"}};
+    static const char *const rows[TRIALS][DRAWS] = {{"plain, exact score", "annealed, exact score"},
+                                                    {"plain, network", "annealed, network"}};
     kiln_report_table(report, "small mode");
     const struct modes truth = {study->mixture.weight[lightest(&study->mixture)], 1};
     write_modes("data", truth, report);
@@ -238,10 +237,7 @@ static void draw_field(const struct study *study, const char *title, const float
          .colour = KILN_COLOUR_ORANGE,
          .n = study->n_train < DATA_POINTS ? study->n_train : DATA_POINTS,
          .data = study->train},
-        {.mark = KILN_MARK_ARROWS,
-         .colour = KILN_COLOUR_BLUE,
-         .n = FIELD_POINTS,
-         .data = arrows},
+        {.mark = KILN_MARK_ARROWS, .colour = KILN_COLOUR_BLUE, .n = FIELD_POINTS, .data = arrows},
     };
     kiln_report_panel(report, &(struct kiln_panel){.title = title,
                                                    .x_label = "data; long arrows shortened",

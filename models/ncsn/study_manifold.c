@@ -46,12 +46,11 @@ static kiln_node circle(const struct kind *kind, kiln_graph *g, int64_t n)
                           normal = {.kind = KILN_RNG_NORMAL, .stream = STREAM_NOISE};
     kiln_node angle =
         kiln_mul_scalar(g, kiln_random(g, KILN_SHAPE(n, 1), angles), 6.283185307179586);
-    kiln_node x =
-        kiln_concat(g, 2, (const kiln_node[]){kiln_cos(g, angle), kiln_sin(g, angle)}, 1);
+    kiln_node x = kiln_concat(g, 2, (const kiln_node[]){kiln_cos(g, angle), kiln_sin(g, angle)}, 1);
     if (kind->sigma == 0)
         return x;
-    return kiln_add(
-        g, x, kiln_mul_scalar(g, kiln_random(g, KILN_SHAPE(n, 2), normal), kind->sigma));
+    return kiln_add(g, x,
+                    kiln_mul_scalar(g, kiln_random(g, KILN_SHAPE(n, 2), normal), kind->sigma));
 }
 
 /* The trace of the score's Jacobian, one row of it at a time. f32 [n, 1] */
@@ -218,12 +217,22 @@ static void draw_losses(const struct study *study, const struct kiln_trial_resul
     smooth(&results[exact], curves[0]);
     smooth(&results[exact + 1], curves[1]);
     const struct kiln_series series[] = {
-        {.mark = KILN_MARK_LINE, .colour = KILN_COLOUR_ORANGE, .name = "sliced", .n = CURVE,
+        {.mark = KILN_MARK_LINE,
+         .colour = KILN_COLOUR_ORANGE,
+         .name = "sliced",
+         .n = CURVE,
          .data = curves[1]},
-        {.mark = KILN_MARK_LINE, .colour = KILN_COLOUR_BLUE, .name = "exact", .n = CURVE,
+        {.mark = KILN_MARK_LINE,
+         .colour = KILN_COLOUR_BLUE,
+         .name = "exact",
+         .n = CURVE,
          .data = curves[0]},
-        {.mark = KILN_MARK_LINE, .colour = KILN_COLOUR_GREY, .name = "-1 / (2 sigma^2)",
-         .dashed = true, .n = 2, .data = line},
+        {.mark = KILN_MARK_LINE,
+         .colour = KILN_COLOUR_GREY,
+         .name = "-1 / (2 sigma^2)",
+         .dashed = true,
+         .n = 2,
+         .data = line},
     };
     bool noisy = study->kinds[exact].sigma > 0;
     kiln_report_panel(report, &(struct kiln_panel){.title = title,

@@ -98,8 +98,8 @@ static const struct kiln_model model = {
 static void set_contest(struct contest *contest, struct normal_pair pair, double scale,
                         double gp_weight, int64_t width)
 {
-    *contest = (struct contest){.pair = pair, .scale = scale, .gp_weight = gp_weight,
-                                .width = width};
+    *contest =
+        (struct contest){.pair = pair, .scale = scale, .gp_weight = gp_weight, .width = width};
     snprintf(contest->name, sizeof contest->name, "distance %g, gp_weight %g", pair.distance,
              gp_weight);
     double low = -6 * pair.sigma, high = pair.distance + 6 * pair.sigma;
@@ -131,8 +131,7 @@ static enum kiln_status create(const kiln_config *config, const struct kiln_data
         return kiln_fail(error, KILN_MACHINE, "out of memory");
     double weight = kiln_config_float(config, "train", "gp_weight");
     int64_t width = kiln_config_int(config, "study", "width");
-    study->n =
-        kiln_config_list(config, "study", "distances", MAX_DISTANCES, study->distances);
+    study->n = kiln_config_list(config, "study", "distances", MAX_DISTANCES, study->distances);
     study->sigma = kiln_config_float(config, "study", "sigma");
     study->steps = kiln_config_int(config, "train", "steps");
     enum kiln_status status = check(study, error);
@@ -257,12 +256,13 @@ static void draw_densities(const struct study *study, kiln_report *report)
     const struct kiln_series series[] = {line("p", KILN_COLOUR_BLUE, CURVE, curves[0]),
                                          line("q, near", KILN_COLOUR_GREEN, CURVE, curves[1]),
                                          line("q, far", KILN_COLOUR_ORANGE, CURVE, curves[2])};
-    kiln_report_panel(report, &(struct kiln_panel){.title = "two narrow normals, moved apart",
-                                                   .x_label = "x",
-                                                   .y_label = "density",
-                                                   .y_max = 0.8 / study->sigma, /* twice the peaks */
-                                                   .n_series = 3,
-                                                   .series = series});
+    kiln_report_panel(report,
+                      &(struct kiln_panel){.title = "two narrow normals, moved apart",
+                                           .x_label = "x",
+                                           .y_label = "density",
+                                           .y_max = 0.8 / study->sigma, /* twice the peaks */
+                                           .n_series = 3,
+                                           .series = series});
 }
 
 /* KL or JS with W for comparison. */
@@ -327,11 +327,10 @@ static void draw_critics(const struct study *study, const struct kiln_trial_resu
     }
     set_point(truth, 1, high, high);
     snprintf(name, sizeof name, "critic, weight %g", study->contests[0].gp_weight);
-    struct kiln_series series[] = {
-        line("W", KILN_COLOUR_GREY, 2, truth),
-        line("optimum, weight 10", KILN_COLOUR_ORANGE, CURVE, biased),
-        line(name, KILN_COLOUR_BLUE, study->n, scaled),
-        line("critic, weight 10", KILN_COLOUR_RED, study->n, plain)};
+    struct kiln_series series[] = {line("W", KILN_COLOUR_GREY, 2, truth),
+                                   line("optimum, weight 10", KILN_COLOUR_ORANGE, CURVE, biased),
+                                   line(name, KILN_COLOUR_BLUE, study->n, scaled),
+                                   line("critic, weight 10", KILN_COLOUR_RED, study->n, plain)};
     series[0].dashed = true;
     series[2].mark = series[3].mark = KILN_MARK_POINTS;
     series[2].size = series[3].size = 5;

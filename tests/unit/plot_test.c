@@ -100,8 +100,7 @@ static void letters_differ(void **unused)
 static void points_stand_where_the_axes_say(void **unused)
 {
     (void)unused;
-    const float corner[] = {0, 0}, opposite[] = {1, 1},
-                bad[] = {NAN, 0, 0, INFINITY, -1, -1, 5, 5};
+    const float corner[] = {0, 0}, opposite[] = {1, 1}, bad[] = {NAN, 0, 0, INFINITY, -1, -1, 5, 5};
     struct kiln_series series = {.mark = KILN_MARK_POINTS, .n = 1, .data = corner, .size = 4};
     const struct kiln_panel panel = {
         .x_min = -1, .x_max = 2, .y_min = -1, .y_max = 2, .n_series = 1, .series = &series};
@@ -127,7 +126,8 @@ static void points_stand_where_the_axes_say(void **unused)
 static void axes_are_linear_or_logarithmic(void **unused)
 {
     (void)unused;
-    const struct kiln_axis linear = {-1, 3, false, 10, 50}, logarithmic = {0.01, 100, true, 100, 20};
+    const struct kiln_axis linear = {-1, 3, false, 10, 50},
+                           logarithmic = {0.01, 100, true, 100, 20};
     assert_float_equal(kiln_axis_pixel(&linear, 1), 30, 1e-9);
     assert_float_equal(kiln_axis_pixel(&logarithmic, 1), 60, 1e-9);
     assert_float_equal(kiln_axis_pixel(&logarithmic, 10), 40, 1e-9);

@@ -82,8 +82,7 @@ static void panels_are_copied(void **unused)
     const struct kiln_series line = {.mark = KILN_MARK_LINE, .name = name, .n = 2, .data = data},
                              column = {.mark = KILN_MARK_BARS, .n = 1, .data = height};
     kiln_report_panel(report, &(struct kiln_panel){.title = title, .n_series = 1, .series = &line});
-    kiln_report_panel(report,
-                      &(struct kiln_panel){.n_series = 1, .series = &column, .bars = bars});
+    kiln_report_panel(report, &(struct kiln_panel){.n_series = 1, .series = &column, .bars = bars});
     assert_int_equal(kiln_report_draw(report, &image, &error), KILN_OK);
     data[3] = 7;
     title[0] = name[0] = bar[0] = 'X';
