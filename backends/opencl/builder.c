@@ -113,8 +113,8 @@ static void end(struct cl_builder *builder, bool empty)
     struct cl_launch *launch = &builder->launch;
     kiln_exec *exec = builder->exec;
     if (builder->status == KILN_OK && !empty &&
-        !cl_array_grow(&exec->launches, &exec->launch_capacity, exec->n_launches,
-                       sizeof *exec->launches))
+        !kiln_array_grow(&exec->launches, &exec->launch_capacity, exec->n_launches,
+                         sizeof *exec->launches))
         builder->status = kiln_fail(builder->error, KILN_MACHINE, "out of memory");
     if (builder->status != KILN_OK || empty) {
         if (launch->kernel)
@@ -210,8 +210,8 @@ cl_mem cl_table(struct cl_builder *builder, const void *data, size_t bytes)
     if (builder->status != KILN_OK)
         return NULL;
     kiln_exec *exec = builder->exec;
-    if (!cl_array_grow(&exec->tables, &exec->table_capacity, exec->n_tables,
-                       sizeof *exec->tables)) {
+    if (!kiln_array_grow(&exec->tables, &exec->table_capacity, exec->n_tables,
+                         sizeof *exec->tables)) {
         builder->status = kiln_fail(builder->error, KILN_MACHINE, "out of memory");
         return NULL;
     }

@@ -27,19 +27,19 @@ static enum kiln_status add_kernel(kiln_device_state *device, const struct kiln_
 {
     struct cl_form form;
     form_of(device, loop, &form);
-    struct cl_text text = {0};
+    struct kiln_text text = {0};
     cl_loop_text(&form, &text);
     if (text.failed || !text.data) {
-        cl_text_finish(&text);
+        kiln_text_finish(&text);
         return kiln_fail(error, KILN_MACHINE, "opencl: a loop cannot be written as a kernel");
     }
     if (find(device, text.data)) {
-        cl_text_finish(&text);
+        kiln_text_finish(&text);
         return KILN_OK;
     }
     struct cl_loop_kernel *kernel = calloc(1, sizeof *kernel);
     if (!kernel) {
-        cl_text_finish(&text);
+        kiln_text_finish(&text);
         return kiln_fail(error, KILN_MACHINE, "out of memory");
     }
     kernel->text = text.data;
@@ -69,21 +69,21 @@ static enum kiln_status build_new(kiln_device_state *device, struct kiln_error *
     enum kiln_status status = cl_source_read(device->kernel_dir, "lib/loop.clh", &prelude, error);
     if (status != KILN_OK)
         return status;
-    struct cl_text text = {0};
-    cl_text_append(&text, "%s#line 1 \"loops\"\n", prelude);
+    struct kiln_text text = {0};
+    kiln_text_append(&text, "%s#line 1 \"loops\"\n", prelude);
     free(prelude);
     for (struct cl_loop_kernel *kernel = device->loop_kernels; kernel && !kernel->program;
          kernel = kernel->next) {
-        cl_text_append(&text, "#define KERNEL %s\n", kernel->name);
-        cl_text_bytes(&text, kernel->text, strlen(kernel->text));
-        cl_text_append(&text, "#undef KERNEL\n\n");
+        kiln_text_append(&text, "#define KERNEL %s\n", kernel->name);
+        kiln_text_bytes(&text, kernel->text, strlen(kernel->text));
+        kiln_text_append(&text, "#undef KERNEL\n\n");
     }
     cl_program program = NULL;
     if (text.failed)
         status = kiln_fail(error, KILN_MACHINE, "out of memory");
     else
         status = cl_program_build(device, "loops", text.data, "", &program, error);
-    cl_text_finish(&text);
+    kiln_text_finish(&text);
     if (status != KILN_OK)
         return status;
     struct cl_loop_kernel *kernel = device->loop_kernels;
@@ -239,10 +239,10 @@ void cl_loop_prepare(struct cl_builder *builder, const struct kiln_loop *loop)
         return;
     struct cl_form form;
     form_of(builder->device, loop, &form);
-    struct cl_text text = {0};
+    struct kiln_text text = {0};
     cl_loop_text(&form, &text);
     struct cl_loop_kernel *kernel = text.data ? find(builder->device, text.data) : NULL;
-    cl_text_finish(&text);
+    kiln_text_finish(&text);
     if (!kernel || !kernel->program) {
         cl_refuse(builder, "the loop's kernel was not built");
         return;

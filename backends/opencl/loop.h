@@ -51,14 +51,14 @@ bool cl_form_kept_lanes(const struct cl_form *);
 int cl_form_symbol(const struct cl_form *, int64_t stride);
 
 /* The kernel's text; its name is the macro KERNEL. */
-void cl_loop_text(const struct cl_form *, struct cl_text *);
+void cl_loop_text(const struct cl_form *, struct kiln_text *);
 
 /* One line that defines register i (or stores) in a context of the given width
  * (1 or 16). address is the text of the access's element index. */
-void cl_loop_instruction(struct cl_text *, const struct cl_form *, int i, int width,
+void cl_loop_instruction(struct kiln_text *, const struct cl_form *, int i, int width,
                          const char *address, const char *indent);
 /* The operand's text in a context of the given width. */
-void cl_loop_operand(struct cl_text *, const struct cl_form *, int reg, int width);
+void cl_loop_operand(struct kiln_text *, const struct cl_form *, int reg, int width);
 /* "float16", "int" and so on. */
 const char *cl_loop_type(bool integer, int width);
 /* Whether the instruction's value is of the element level. */

@@ -13,18 +13,18 @@ static void parameters(struct cl_code *code)
     bool used[KILN_REGION_COUNT] = {false};
     for (int a = 0; a < loop->n_accesses; a++)
         used[loop->accesses[a].place.region] = true;
-    cl_text_append(code->text, "__kernel %svoid KERNEL(", form->groups ? "" : "KILN_ONE_ITEM ");
+    kiln_text_append(code->text, "__kernel %svoid KERNEL(", form->groups ? "" : "KILN_ONE_ITEM ");
     for (int r = 0; r < KILN_REGION_COUNT; r++)
         if (used[r])
-            cl_text_append(code->text, "__global char *m%d, ", r);
+            kiln_text_append(code->text, "__global char *m%d, ", r);
     for (int a = 0; a < loop->n_accesses; a++)
-        cl_text_append(code->text, "long o%d, ", a);
+        kiln_text_append(code->text, "long o%d, ", a);
     for (int d = 0; d < form->n_dims; d++)
-        cl_text_append(code->text, "%s n%d, ", cl_code_index_type(form), d);
+        kiln_text_append(code->text, "%s n%d, ", cl_code_index_type(form), d);
     for (int i = 0; i < form->n_symbols; i++)
-        cl_text_append(code->text, "%s s%d, ", cl_code_index_type(form), i);
-    cl_text_append(code->text, "%s n_outer, %s n_reduced, %s share, int turns)\n{\n",
-                   cl_code_index_type(form), cl_code_index_type(form), cl_code_index_type(form));
+        kiln_text_append(code->text, "%s s%d, ", cl_code_index_type(form), i);
+    kiln_text_append(code->text, "%s n_outer, %s n_reduced, %s share, int turns)\n{\n",
+                     cl_code_index_type(form), cl_code_index_type(form), cl_code_index_type(form));
 }
 
 static const char *const pointer_type[KILN_DTYPE_COUNT] = {
@@ -34,10 +34,10 @@ static void pointers(struct cl_code *code)
 {
     const struct kiln_loop *loop = code->form->loop;
     for (int a = 0; a < loop->n_accesses; a++)
-        cl_text_append(code->text, "    __global %s *p%d = (__global %s *)(m%d + o%d);\n",
-                       pointer_type[loop->accesses[a].place.dtype], a,
-                       pointer_type[loop->accesses[a].place.dtype],
-                       (int)loop->accesses[a].place.region, a);
+        kiln_text_append(code->text, "    __global %s *p%d = (__global %s *)(m%d + o%d);\n",
+                         pointer_type[loop->accesses[a].place.dtype], a,
+                         pointer_type[loop->accesses[a].place.dtype],
+                         (int)loop->accesses[a].place.region, a);
 }
 
 static void outer_addresses(struct cl_code *code)
@@ -48,7 +48,8 @@ static void outer_addresses(struct cl_code *code)
         for (int d = 0; d < form->n_dims; d++)
             if (form->role[d] == CL_ROLE_OUTER)
                 cl_code_stride_term(terms, form, a, d, 'i');
-        cl_text_append(code->text, "    const %s b%d = 0%s;\n", cl_code_index_type(form), a, terms);
+        kiln_text_append(code->text, "    const %s b%d = 0%s;\n", cl_code_index_type(form), a,
+                         terms);
     }
 }
 
@@ -77,47 +78,47 @@ static void kept_tail(struct cl_code *code)
     scalar.first_lane = form->n_dims;
     scalar.outer_width = 1;
     struct cl_code tail = {&scalar, code->text};
-    cl_text_append(code->text, "    } else for (%s i%d = first; i%d < n%d; i%d++) {\n",
-                   cl_code_index_type(form), d, d, d, d);
+    kiln_text_append(code->text, "    } else for (%s i%d = first; i%d < n%d; i%d++) {\n",
+                     cl_code_index_type(form), d, d, d, d);
     kept_index(&tail);
-    cl_text_append(code->text, "    }\n");
+    kiln_text_append(code->text, "    }\n");
 }
 
 static void processor_body(struct cl_code *code)
 {
     const struct cl_form *form = code->form;
     const char *idx = cl_code_index_type(form);
-    cl_text_append(code->text,
-                   "    const %s from = (%s)get_global_id(1) * turns;\n"
-                   "    const %s to = min((%s)(from + turns), n_outer);\n",
-                   idx, idx, idx, idx);
+    kiln_text_append(code->text,
+                     "    const %s from = (%s)get_global_id(1) * turns;\n"
+                     "    const %s to = min((%s)(from + turns), n_outer);\n",
+                     idx, idx, idx, idx);
     if (form->chunked >= 0)
-        cl_text_append(code->text,
-                       "    const %s low = (%s)get_global_id(0) * share;\n"
-                       "    const %s high = min((%s)(low + share), n%d);\n",
-                       idx, idx, idx, idx, form->chunked);
-    cl_text_append(code->text, "    for (%s o = from; o < to; o++) {\n", idx);
+        kiln_text_append(code->text,
+                         "    const %s low = (%s)get_global_id(0) * share;\n"
+                         "    const %s high = min((%s)(low + share), n%d);\n",
+                         idx, idx, idx, idx, form->chunked);
+    kiln_text_append(code->text, "    for (%s o = from; o < to; o++) {\n", idx);
     int d = form->first_lane;
     if (!cl_form_kept_lanes(form)) {
         cl_code_divide(code, "o", CL_ROLE_OUTER, 'i', "    ");
         kept_index(code);
     } else {
-        cl_text_append(code->text,
-                       "    const %s blocks = (n%d + %d) / %d;\n"
-                       "    const %s first = o %% blocks * %d;\n",
-                       idx, d, CL_LANE_COUNT - 1, CL_LANE_COUNT, idx, CL_LANE_COUNT);
+        kiln_text_append(code->text,
+                         "    const %s blocks = (n%d + %d) / %d;\n"
+                         "    const %s first = o %% blocks * %d;\n",
+                         idx, d, CL_LANE_COUNT - 1, CL_LANE_COUNT, idx, CL_LANE_COUNT);
         struct cl_form others = *form;
         others.role[d] = CL_ROLE_LANE;
         struct cl_code outside = {&others, code->text};
         cl_code_divide(&outside, "o / blocks", CL_ROLE_OUTER, 'i', "    ");
         if (form->tail)
-            cl_text_append(code->text, "    if (first + %d <= n%d) {\n", CL_LANE_COUNT, d);
-        cl_text_append(code->text, "    const %s i%d = first;\n", idx, d);
+            kiln_text_append(code->text, "    if (first + %d <= n%d) {\n", CL_LANE_COUNT, d);
+        kiln_text_append(code->text, "    const %s i%d = first;\n", idx, d);
         kept_index(code);
         if (form->tail)
             kept_tail(code);
     }
-    cl_text_append(code->text, "    }\n");
+    kiln_text_append(code->text, "    }\n");
 }
 
 /* A work-item an element; with reductions `turns` work-items a kept index.
@@ -127,29 +128,29 @@ static void group_body(struct cl_code *code)
     const struct cl_form *form = code->form;
     const char *idx = cl_code_index_type(form);
     if (!form->reduces) {
-        cl_text_append(code->text,
-                       "    const %s o = (%s)get_global_id(0);\n"
-                       "    if (o >= n_outer)\n        return;\n",
-                       idx, idx);
+        kiln_text_append(code->text,
+                         "    const %s o = (%s)get_global_id(0);\n"
+                         "    if (o >= n_outer)\n        return;\n",
+                         idx, idx);
     } else {
-        cl_text_append(code->text,
-                       "    __local float scratch[256];\n"
-                       "    const int local_number = get_local_id(0);\n"
-                       "    const int columns = (int)get_local_size(0) / turns;\n"
-                       "    const int turn = local_number %s;\n"
-                       "    const int apart = %s;\n"
-                       "    const %s number = (%s)get_group_id(0) * columns + local_number %s;\n"
-                       "    const bool live = number < n_outer;\n"
-                       "    const %s o = live ? number : n_outer - 1;\n",
-                       form->inner_reduced ? "% turns" : "/ columns",
-                       form->inner_reduced ? "1" : "columns", idx, idx,
-                       form->inner_reduced ? "/ turns" : "% columns", idx);
+        kiln_text_append(code->text,
+                         "    __local float scratch[256];\n"
+                         "    const int local_number = get_local_id(0);\n"
+                         "    const int columns = (int)get_local_size(0) / turns;\n"
+                         "    const int turn = local_number %s;\n"
+                         "    const int apart = %s;\n"
+                         "    const %s number = (%s)get_group_id(0) * columns + local_number %s;\n"
+                         "    const bool live = number < n_outer;\n"
+                         "    const %s o = live ? number : n_outer - 1;\n",
+                         form->inner_reduced ? "% turns" : "/ columns",
+                         form->inner_reduced ? "1" : "columns", idx, idx,
+                         form->inner_reduced ? "/ turns" : "% columns", idx);
     }
     cl_code_divide(code, "o", CL_ROLE_OUTER, 'i', "    ");
     kept_index(code);
 }
 
-void cl_loop_text(const struct cl_form *form, struct cl_text *text)
+void cl_loop_text(const struct cl_form *form, struct kiln_text *text)
 {
     struct cl_code code = {form, text};
     parameters(&code);
@@ -158,5 +159,5 @@ void cl_loop_text(const struct cl_form *form, struct cl_text *text)
         group_body(&code);
     else
         processor_body(&code);
-    cl_text_append(text, "}\n");
+    kiln_text_append(text, "}\n");
 }

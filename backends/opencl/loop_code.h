@@ -16,7 +16,7 @@ enum { CL_ADDRESS_SIZE = 512 };
 
 struct cl_code {
     const struct cl_form *form;
-    struct cl_text *text;
+    struct kiln_text *text;
 };
 
 /* "int" or "long". */

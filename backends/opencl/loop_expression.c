@@ -21,31 +21,31 @@ bool cl_loop_is_element(const struct kiln_instruction *instruction)
 }
 
 /* Constants stand in the text, where the compiler folds them. */
-static void constant(struct cl_text *text, const struct kiln_instruction *instruction, int width)
+static void constant(struct kiln_text *text, const struct kiln_instruction *instruction, int width)
 {
     if (width > 1)
-        cl_text_append(text, "(%s)", cl_loop_type(instruction->integer, width));
-    cl_text_append(text, "(");
+        kiln_text_append(text, "(%s)", cl_loop_type(instruction->integer, width));
+    kiln_text_append(text, "(");
     if (instruction->integer)
-        cl_text_append(text, "(int)0x%08xu", (unsigned)instruction->immediate.i);
+        kiln_text_append(text, "(int)0x%08xu", (unsigned)instruction->immediate.i);
     else if (isfinite(instruction->immediate.f))
-        cl_text_append(text, "%af", (double)instruction->immediate.f);
+        kiln_text_append(text, "%af", (double)instruction->immediate.f);
     else
-        cl_text_append(text, "as_float(0x%08xu)", (unsigned)instruction->immediate.i);
-    cl_text_append(text, ")");
+        kiln_text_append(text, "as_float(0x%08xu)", (unsigned)instruction->immediate.i);
+    kiln_text_append(text, ")");
 }
 
-void cl_loop_operand(struct cl_text *text, const struct cl_form *form, int reg, int width)
+void cl_loop_operand(struct kiln_text *text, const struct cl_form *form, int reg, int width)
 {
     const struct kiln_instruction *source = &form->loop->instructions[reg];
     if (source->op == KILN_OP_CONST)
         constant(text, source, width);
     else if (cl_loop_is_element(source))
-        cl_text_append(text, "e%d", reg);
+        kiln_text_append(text, "e%d", reg);
     else if (width > form->outer_width)
-        cl_text_append(text, "(%s)(r%d)", cl_loop_type(source->integer, width), reg);
+        kiln_text_append(text, "(%s)(r%d)", cl_loop_type(source->integer, width), reg);
     else
-        cl_text_append(text, "r%d", reg);
+        kiln_text_append(text, "r%d", reg);
 }
 
 /* Operand places in a format: A, B, C; Z is a zero of A's type. */
@@ -110,7 +110,7 @@ static const char *find_expression(const struct cl_form *form,
     return typed_expression(instruction->op, instruction->integer, from_integer, width);
 }
 
-static void substitute(struct cl_text *text, const struct cl_form *form, const char *format,
+static void substitute(struct kiln_text *text, const struct cl_form *form, const char *format,
                        const struct kiln_instruction *instruction, int width)
 {
     for (const char *c = format; *c; c++) {
@@ -121,14 +121,14 @@ static void substitute(struct cl_text *text, const struct cl_form *form, const c
         else if (*c == 'C')
             cl_loop_operand(text, form, instruction->c, width);
         else if (*c == 'Z')
-            cl_text_append(text, form->loop->instructions[instruction->a].integer ? "0" : "0.0f");
+            kiln_text_append(text, form->loop->instructions[instruction->a].integer ? "0" : "0.0f");
         else
-            cl_text_bytes(text, c, 1);
+            kiln_text_bytes(text, c, 1);
     }
 }
 
 /* Element offset of a lane from the vector's first, as text. */
-static void lane_offset(struct cl_text *text, const struct cl_form *form, int access, int lane)
+static void lane_offset(struct kiln_text *text, const struct cl_form *form, int access, int lane)
 {
     int rest = lane;
     for (int d = form->n_dims - 1; d >= form->first_lane; d--) {
@@ -138,9 +138,9 @@ static void lane_offset(struct cl_text *text, const struct cl_form *form, int ac
         if (digit == 0 || stride == 0)
             continue;
         if (stride == 1)
-            cl_text_append(text, " + %d", digit);
+            kiln_text_append(text, " + %d", digit);
         else
-            cl_text_append(text, " + %d * s%d", digit, cl_form_symbol(form, stride));
+            kiln_text_append(text, " + %d * s%d", digit, cl_form_symbol(form, stride));
     }
 }
 
@@ -159,7 +159,7 @@ static enum lane_pattern lane_pattern(const struct cl_form *form, int access)
     return same ? SAME : row ? IN_A_ROW : SCATTERED;
 }
 
-static void load(struct cl_text *text, const struct cl_form *form,
+static void load(struct kiln_text *text, const struct cl_form *form,
                  const struct kiln_instruction *instruction, int width, const char *address)
 {
     int access = instruction->access;
@@ -167,20 +167,20 @@ static void load(struct cl_text *text, const struct cl_form *form,
     char kind = instruction->integer ? 'i' : 'f';
     enum lane_pattern pattern = width == 1 ? SAME : lane_pattern(form, access);
     if (pattern == IN_A_ROW) {
-        cl_text_append(text, "load16%c_%s(p%d + %s)", kind, suffix, access, address);
+        kiln_text_append(text, "load16%c_%s(p%d + %s)", kind, suffix, access, address);
         return;
     }
     if (width > 1)
-        cl_text_append(text, "(%s)(", cl_loop_type(instruction->integer, width));
+        kiln_text_append(text, "(%s)(", cl_loop_type(instruction->integer, width));
     for (int lane = 0; lane < (pattern == SAME ? 1 : CL_LANE_COUNT); lane++) {
-        cl_text_append(text, "%sload1%c_%s(p%d + %s", lane ? ", " : "", kind, suffix, access,
-                       address);
+        kiln_text_append(text, "%sload1%c_%s(p%d + %s", lane ? ", " : "", kind, suffix, access,
+                         address);
         if (pattern == SCATTERED)
             lane_offset(text, form, access, lane);
-        cl_text_append(text, ")");
+        kiln_text_append(text, ")");
     }
     if (width > 1)
-        cl_text_append(text, ")");
+        kiln_text_append(text, ")");
 }
 
 /* The lanes of a vector that differ in a reduced digit hold the same value at
@@ -199,7 +199,7 @@ static bool lane_is_stored(const struct cl_form *form, bool element, int lane)
     return true;
 }
 
-static void store(struct cl_text *text, const struct cl_form *form,
+static void store(struct kiln_text *text, const struct cl_form *form,
                   const struct kiln_instruction *instruction, int width, const char *address,
                   const char *indent)
 {
@@ -208,26 +208,26 @@ static void store(struct cl_text *text, const struct cl_form *form,
     char kind = form->loop->instructions[instruction->a].integer ? 'i' : 'f';
     bool element = instruction->section % 2 == 1;
     if (width == 1 || lane_pattern(form, access) == IN_A_ROW) {
-        cl_text_append(text, "%sstore%d%c_%s(p%d + %s, ", indent, width, kind, suffix, access,
-                       address);
+        kiln_text_append(text, "%sstore%d%c_%s(p%d + %s, ", indent, width, kind, suffix, access,
+                         address);
         cl_loop_operand(text, form, instruction->a, width);
-        cl_text_append(text, ");\n");
+        kiln_text_append(text, ");\n");
         return;
     }
-    cl_text_append(text, "%s{ %s v = ", indent, cl_loop_type(kind == 'i', width));
+    kiln_text_append(text, "%s{ %s v = ", indent, cl_loop_type(kind == 'i', width));
     cl_loop_operand(text, form, instruction->a, width);
-    cl_text_append(text, ";");
+    kiln_text_append(text, ";");
     for (int lane = 0; lane < CL_LANE_COUNT; lane++) {
         if (!lane_is_stored(form, element, lane))
             continue;
-        cl_text_append(text, " store1%c_%s(p%d + %s", kind, suffix, access, address);
+        kiln_text_append(text, " store1%c_%s(p%d + %s", kind, suffix, access, address);
         lane_offset(text, form, access, lane);
-        cl_text_append(text, ", v.s%x);", (unsigned)lane);
+        kiln_text_append(text, ", v.s%x);", (unsigned)lane);
     }
-    cl_text_append(text, " }\n");
+    kiln_text_append(text, " }\n");
 }
 
-void cl_loop_instruction(struct cl_text *text, const struct cl_form *form, int i, int width,
+void cl_loop_instruction(struct kiln_text *text, const struct cl_form *form, int i, int width,
                          const char *address, const char *indent)
 {
     const struct kiln_instruction *instruction = &form->loop->instructions[i];
@@ -237,8 +237,8 @@ void cl_loop_instruction(struct cl_text *text, const struct cl_form *form, int i
         store(text, form, instruction, width, address, indent);
         return;
     }
-    cl_text_append(text, "%sconst %s %c%d = ", indent, cl_loop_type(instruction->integer, width),
-                   cl_loop_is_element(instruction) ? 'e' : 'r', i);
+    kiln_text_append(text, "%sconst %s %c%d = ", indent, cl_loop_type(instruction->integer, width),
+                     cl_loop_is_element(instruction) ? 'e' : 'r', i);
     if (instruction->op == KILN_INSTRUCTION_LOAD) {
         load(text, form, instruction, width, address);
     } else {
@@ -248,5 +248,5 @@ void cl_loop_instruction(struct cl_text *text, const struct cl_form *form, int i
         else
             text->failed = true; /* an op that loops do not have */
     }
-    cl_text_append(text, ";\n");
+    kiln_text_append(text, ";\n");
 }

@@ -71,8 +71,8 @@ static void accumulate(struct cl_code *code, int i, char into, struct lane_loop 
                        const char *value, const char *indent)
 {
     bool sum = code->form->loop->instructions[i].op == KILN_INSTRUCTION_SUM;
-    cl_text_append(code->text, "%s%c%d%s = kiln_%s%d(%c%d%s, %s);\n", indent, into, i, lanes.suffix,
-                   sum ? "sum" : "max", lanes.width, into, i, lanes.suffix, value);
+    kiln_text_append(code->text, "%s%c%d%s = kiln_%s%d(%c%d%s, %s);\n", indent, into, i,
+                     lanes.suffix, sum ? "sum" : "max", lanes.width, into, i, lanes.suffix, value);
 }
 
 static void declare(struct cl_code *code, int section, char name, struct lane_loop lanes,
@@ -81,9 +81,10 @@ static void declare(struct cl_code *code, int section, char name, struct lane_lo
     const struct kiln_loop *loop = code->form->loop;
     for (int i = 0; i < loop->n_instructions; i++)
         if (loop->instructions[i].section == section && is_reduction(&loop->instructions[i]))
-            cl_text_append(code->text, "%s%s %c%d%s = %s;\n", indent,
-                           cl_loop_type(false, lanes.width), name, i, lanes.suffix,
-                           loop->instructions[i].op == KILN_INSTRUCTION_SUM ? "0.0f" : "-INFINITY");
+            kiln_text_append(code->text, "%s%s %c%d%s = %s;\n", indent,
+                             cl_loop_type(false, lanes.width), name, i, lanes.suffix,
+                             loop->instructions[i].op == KILN_INSTRUCTION_SUM ? "0.0f"
+                                                                              : "-INFINITY");
 }
 
 /* The element level of a section; its operands of reductions go to t<i>. */
@@ -94,11 +95,11 @@ static void element(struct cl_code *code, int section, struct lane_loop lanes, c
     for (int i = 0; i < loop->n_instructions; i++) {
         if (loop->instructions[i].section != section || !is_reduction(&loop->instructions[i]))
             continue;
-        struct cl_text value = {0};
+        struct kiln_text value = {0};
         cl_loop_operand(&value, code->form, loop->instructions[i].a, lanes.width);
         accumulate(code, i, 't', lanes, value.data ? value.data : "", indent);
         code->text->failed = code->text->failed || value.failed;
-        cl_text_finish(&value);
+        kiln_text_finish(&value);
     }
 }
 
@@ -132,22 +133,22 @@ static void inner_loop(struct cl_code *code, int section, int d, struct lane_loo
     char limit[64];
     snprintf(limit, sizeof limit, lanes.step > 1 ? "hi%d - %d" : "hi%d", d, lanes.step - 1);
     if (!section_reduces(code->form->loop, section)) {
-        cl_text_append(code->text, "        for (; j%d < %s; j%d += %d) {\n", d, limit, d,
-                       lanes.step);
+        kiln_text_append(code->text, "        for (; j%d < %s; j%d += %d) {\n", d, limit, d,
+                         lanes.step);
         element(code, section, lanes, "            ");
-        cl_text_append(code->text, "        }\n");
+        kiln_text_append(code->text, "        }\n");
         return;
     }
-    cl_text_append(code->text, "        while (j%d < %s) {\n", d, limit);
+    kiln_text_append(code->text, "        while (j%d < %s) {\n", d, limit);
     declare(code, section, 't', lanes, "            ");
-    cl_text_append(code->text,
-                   "            const %s end = min((%s)(%s), (%s)(j%d + %d));\n"
-                   "            for (; j%d < end; j%d += %d) {\n",
-                   idx, idx, limit, idx, d, CHUNK_STEPS * lanes.step, d, d, lanes.step);
+    kiln_text_append(code->text,
+                     "            const %s end = min((%s)(%s), (%s)(j%d + %d));\n"
+                     "            for (; j%d < end; j%d += %d) {\n",
+                     idx, idx, limit, idx, d, CHUNK_STEPS * lanes.step, d, d, lanes.step);
     element(code, section, lanes, "                ");
-    cl_text_append(code->text, "            }\n");
+    kiln_text_append(code->text, "            }\n");
     add_chunk(code, section, lanes, "            ");
-    cl_text_append(code->text, "        }\n");
+    kiln_text_append(code->text, "        }\n");
 }
 
 /* r<i> from the accumulators of vectors and of the tail. */
@@ -158,17 +159,17 @@ static void finish_vector(struct cl_code *code, int i, bool has_scalar)
     if (form->lanes == CL_LANES_BLOCK && form->outer_width == CL_LANE_COUNT) {
         /* bits of the lane number that belong to reduced dimensions */
         int bit = 0;
-        cl_text_append(code->text, "    float16 r%d = a%dv;\n", i, i);
+        kiln_text_append(code->text, "    float16 r%d = a%dv;\n", i, i);
         for (int d = form->n_dims - 1; d >= form->first_lane; d--)
             for (int64_t e = form->extent[d]; e > 1; e /= 2, bit++)
                 if (form->reduced[d])
-                    cl_text_append(code->text, "    r%d = kiln_fold_%s%d(r%d);\n", i, op, 1 << bit,
-                                   i);
+                    kiln_text_append(code->text, "    r%d = kiln_fold_%s%d(r%d);\n", i, op,
+                                     1 << bit, i);
     } else if (has_scalar) {
-        cl_text_append(code->text, "    const float r%d = kiln_%s1(kiln_lanes_%s(a%dv), a%d);\n", i,
-                       op, op, i, i);
+        kiln_text_append(code->text, "    const float r%d = kiln_%s1(kiln_lanes_%s(a%dv), a%d);\n",
+                         i, op, op, i, i);
     } else {
-        cl_text_append(code->text, "    const float r%d = kiln_lanes_%s(a%dv);\n", i, op, i);
+        kiln_text_append(code->text, "    const float r%d = kiln_lanes_%s(a%dv);\n", i, op, i);
     }
 }
 
@@ -182,8 +183,8 @@ static void finish_reductions(struct cl_code *code, int section, bool vector, bo
         if (vector)
             finish_vector(code, i, scalar);
         else
-            cl_text_append(code->text, "    const %s r%d = a%d;\n",
-                           cl_loop_type(false, form->outer_width), i, i);
+            kiln_text_append(code->text, "    const %s r%d = a%d;\n",
+                             cl_loop_type(false, form->outer_width), i, i);
     }
 }
 
@@ -216,15 +217,15 @@ static void nested_loops(struct cl_code *code, int section, const struct lane_lo
         if (form->role[d] != CL_ROLE_LOOPED)
             continue;
         bounds(form, d, low, high);
-        cl_text_append(code->text, "    for (%s j%d = %s; j%d < %s; j%d++)\n",
-                       cl_code_index_type(form), d, low, d, high, d);
+        kiln_text_append(code->text, "    for (%s j%d = %s; j%d < %s; j%d++)\n",
+                         cl_code_index_type(form), d, low, d, high, d);
     }
     bounds(form, last, low, high);
-    cl_text_append(code->text, "    {\n        %s j%d = %s;\n        const %s hi%d = %s;\n",
-                   cl_code_index_type(form), last, low, cl_code_index_type(form), last, high);
+    kiln_text_append(code->text, "    {\n        %s j%d = %s;\n        const %s hi%d = %s;\n",
+                     cl_code_index_type(form), last, low, cl_code_index_type(form), last, high);
     for (int i = 0; i < n_lanes; i++)
         inner_loop(code, section, last, lanes[i]);
-    cl_text_append(code->text, "    }\n");
+    kiln_text_append(code->text, "    }\n");
 }
 
 /* A pass of one work-item over the looped dimensions. */
@@ -245,11 +246,11 @@ static void serial_pass(struct cl_code *code, int section)
     if (last_looped(form) >= 0) {
         nested_loops(code, section, lanes, n);
     } else {
-        cl_text_append(code->text, "    {\n");
+        kiln_text_append(code->text, "    {\n");
         declare(code, section, 't', lanes[0], "        ");
         element(code, section, lanes[0], "        ");
         add_chunk(code, section, lanes[0], "        ");
-        cl_text_append(code->text, "    }\n");
+        kiln_text_append(code->text, "    }\n");
     }
     finish_reductions(code, section, vector, scalar);
 }
@@ -263,16 +264,16 @@ void cl_code_divide(struct cl_code *code, const char *number, enum cl_role role,
     for (int d = form->n_dims - 1; d >= 0; d--)
         if (form->role[d] == role)
             first = d;
-    cl_text_append(code->text, "%s%s rest = %s;\n", indent, cl_code_index_type(form), number);
+    kiln_text_append(code->text, "%s%s rest = %s;\n", indent, cl_code_index_type(form), number);
     for (int d = form->n_dims - 1; d >= 0; d--) {
         if (form->role[d] != role)
             continue;
         if (d == first)
-            cl_text_append(code->text, "%sconst %s %c%d = rest;\n", indent,
-                           cl_code_index_type(form), name, d);
+            kiln_text_append(code->text, "%sconst %s %c%d = rest;\n", indent,
+                             cl_code_index_type(form), name, d);
         else
-            cl_text_append(code->text, "%sconst %s %c%d = rest %% n%d;\n%srest /= n%d;\n", indent,
-                           cl_code_index_type(form), name, d, d, indent, d);
+            kiln_text_append(code->text, "%sconst %s %c%d = rest %% n%d;\n%srest /= n%d;\n", indent,
+                             cl_code_index_type(form), name, d, d, indent, d);
     }
 }
 
@@ -283,21 +284,21 @@ static void group_pass(struct cl_code *code, int section)
     const struct cl_form *form = code->form;
     const struct lane_loop scalar = {1, 1, ""};
     declare(code, section, 'a', scalar, "    ");
-    cl_text_append(code->text, "    for (%s r = turn; r < n_reduced; r += turns) {\n",
-                   cl_code_index_type(form));
+    kiln_text_append(code->text, "    for (%s r = turn; r < n_reduced; r += turns) {\n",
+                     cl_code_index_type(form));
     cl_code_divide(code, "r", CL_ROLE_LOOPED, 'j', "        ");
     declare(code, section, 't', scalar, "        ");
-    cl_text_append(code->text, "        if (live) {\n");
+    kiln_text_append(code->text, "        if (live) {\n");
     element(code, section, scalar, "            ");
     add_chunk(code, section, scalar, "            ");
-    cl_text_append(code->text, "        }\n    }\n");
+    kiln_text_append(code->text, "        }\n    }\n");
     for (int i = 0; i < form->loop->n_instructions; i++) {
         const struct kiln_instruction *instruction = &form->loop->instructions[i];
         if (instruction->section == section && is_reduction(instruction))
-            cl_text_append(code->text,
-                           "    const float r%d = kiln_group_%s(a%d, scratch, turn, turns, "
-                           "apart);\n",
-                           i, instruction->op == KILN_INSTRUCTION_SUM ? "sum" : "max", i);
+            kiln_text_append(code->text,
+                             "    const float r%d = kiln_group_%s(a%d, scratch, turn, turns, "
+                             "apart);\n",
+                             i, instruction->op == KILN_INSTRUCTION_SUM ? "sum" : "max", i);
     }
 }
 

@@ -31,7 +31,7 @@ struct reader {
     const char *dir;
     int n_seen;
     char seen[MAX_INCLUDES][MAX_NAME];
-    struct cl_text out;
+    struct kiln_text out;
     struct kiln_error *error;
 };
 
@@ -73,18 +73,18 @@ static enum kiln_status inline_file(struct reader *reader, const char *name)
     if (!text)
         status = kiln_fail(reader->error, KILN_MACHINE, "opencl: %s: %s", path, strerror(errno));
     int number = 1;
-    cl_text_append(&reader->out, "#line 1 \"%s\"\n", name);
+    kiln_text_append(&reader->out, "#line 1 \"%s\"\n", name);
     for (const char *line = text; status == KILN_OK && line && *line; number++) {
         const char *end = strchr(line, '\n');
         size_t length = end ? (size_t)(end - line) : strlen(line);
         char include[MAX_NAME];
         if (!include_line(line, length, include)) {
-            cl_text_bytes(&reader->out, line, length);
-            cl_text_bytes(&reader->out, "\n", 1);
+            kiln_text_bytes(&reader->out, line, length);
+            kiln_text_bytes(&reader->out, "\n", 1);
         } else {
             if (!seen(reader, include))
                 status = inline_file(reader, include);
-            cl_text_append(&reader->out, "#line %d \"%s\"\n", number + 1, name);
+            kiln_text_append(&reader->out, "#line %d \"%s\"\n", number + 1, name);
         }
         line = end ? end + 1 : NULL;
     }
@@ -101,7 +101,7 @@ enum kiln_status cl_source_read(const char *kernel_dir, const char *file, char *
     if (status == KILN_OK && (reader.out.failed || !reader.out.data))
         status = kiln_fail(error, KILN_MACHINE, "out of memory");
     if (status != KILN_OK) {
-        cl_text_finish(&reader.out);
+        kiln_text_finish(&reader.out);
         return status;
     }
     *text = reader.out.data;
