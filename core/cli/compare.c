@@ -131,6 +131,7 @@ static enum kiln_status run(const struct kiln_cli *cli, struct kiln_error *error
 static const struct kiln_cli_option options[] = {
     {"all", 0, NULL, NULL, "print every value, not only those beyond the limit"},
     {"no-tune", 0, NULL, NULL, "take the first algorithms and layouts, measure none"},
+    KILN_CLI_QUIET_OPTION,
     KILN_CLI_JSON_OPTION,
     KILN_CLI_CONFIG_OPTIONS,
     {0}};

@@ -208,6 +208,7 @@ static const struct kiln_cli_option options[] = {
     KILN_CLI_FILE_OPTIONS,
     KILN_CLI_CONFIG_OPTIONS,
     {"config-only", 0, NULL, NULL, "print the config alone: needs no data and no device"},
+    KILN_CLI_QUIET_OPTION,
     KILN_CLI_JSON_OPTION,
     {0}};
 

@@ -111,7 +111,8 @@ static enum kiln_status run(const struct kiln_cli *cli, struct kiln_error *error
     return status;
 }
 
-static const struct kiln_cli_option options[] = {KILN_CLI_JSON_OPTION, {0}};
+static const struct kiln_cli_option options[] = {
+    KILN_CLI_QUIET_OPTION, KILN_CLI_JSON_OPTION, {0}};
 
 static const char *const examples[] = {"kiln devices", "lists what Kiln can run on", "kiln devices --json",
                                        "the same for programs, sizes in bytes", NULL};

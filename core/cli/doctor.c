@@ -118,7 +118,8 @@ static enum kiln_status run(const struct kiln_cli *cli, struct kiln_error *error
     return kiln_cli_print(&text, error);
 }
 
-static const struct kiln_cli_option options[] = {KILN_CLI_JSON_OPTION, {0}};
+static const struct kiln_cli_option options[] = {
+    KILN_CLI_QUIET_OPTION, KILN_CLI_JSON_OPTION, {0}};
 
 static const char *const examples[] = {"kiln doctor", "examines loader, drivers, permissions and cache folders", NULL};
 

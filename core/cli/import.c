@@ -1,6 +1,7 @@
 /* kiln import: tensors of a torch.save file as safetensors. */
 #include <stdio.h>
 
+#include "core/base/log.h"
 #include "core/cli/command.h"
 #include "core/run/torch_file.h"
 
@@ -15,9 +16,9 @@ static enum kiln_status run(const struct kiln_cli *cli, struct kiln_error *error
     if (status)
         return status;
     const char *dictionary = kiln_torch_dictionary(file);
-    kiln_cli_message("%s: %d tensors of %s%s%s", cli->arguments[0], kiln_torch_count(file),
-                     *dictionary ? "its dictionary '" : "the file", dictionary,
-                     *dictionary ? "'" : "");
+    kiln_log_line(KILN_LOG_NOTE, "%s: %d tensors of %s%s%s", cli->arguments[0],
+                  kiln_torch_count(file), *dictionary ? "its dictionary '" : "the file", dictionary,
+                  *dictionary ? "'" : "");
     status = kiln_torch_convert(file, out, error);
     kiln_torch_close(&file);
     if (status)
@@ -30,6 +31,7 @@ static enum kiln_status run(const struct kiln_cli *cli, struct kiln_error *error
 static const struct kiln_cli_option options[] = {
     {"output", 'o', "FILE.safetensors", NULL, "where to write"},
     {"dictionary", 0, "PATH", NULL, "which state_dict of the file, e.g. 0 or model.ema"},
+    KILN_CLI_QUIET_OPTION,
     {0},
 };
 

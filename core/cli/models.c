@@ -173,7 +173,7 @@ static enum kiln_status run(const struct kiln_cli *cli, struct kiln_error *error
 }
 
 static const struct kiln_cli_option options[] = {
-    KILN_CLI_PLUGIN_DIR_OPTION, KILN_CLI_JSON_OPTION, {0}};
+    KILN_CLI_PLUGIN_DIR_OPTION, KILN_CLI_QUIET_OPTION, KILN_CLI_JSON_OPTION, {0}};
 
 static const char *const examples[] = {
     "kiln models", "lists the model plugins that are found", "kiln models vae",

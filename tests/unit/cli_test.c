@@ -122,17 +122,20 @@ static void commands_are_sound(void **unused)
         assert_non_null(one->run);
         assert_non_null(one->arguments);
         assert_true(one->max_arguments >= one->min_arguments);
+        bool quiet = false;
         for (int i = 0; one->options && one->options[i].name; i++) {
             const struct kiln_cli_option *option = &one->options[i];
             assert_non_null(option->help);
             assert_true(!option->set || (option->argument && strchr(option->set, '.')));
             assert_string_not_equal(option->name, "help");
             assert_int_not_equal(option->letter, 'h');
+            quiet = quiet || strcmp(option->name, "quiet") == 0;
             for (int k = 0; k < i; k++) {
                 assert_string_not_equal(option->name, one->options[k].name);
                 assert_true(!option->letter || option->letter != one->options[k].letter);
             }
         }
+        assert_true(quiet); /* every command can be told to keep its notes */
         for (int i = 0; one->examples && one->examples[i]; i += 2) {
             assert_non_null(one->examples[i + 1]);
             char start[64];
