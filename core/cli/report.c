@@ -31,6 +31,7 @@ static enum kiln_status run(const struct kiln_cli *cli, struct kiln_error *error
 
 static const struct kiln_cli_option options[] = {
     {"output", 'o', "FILE", NULL, "the page (default report.html in the run's directory)"},
+    KILN_CLI_QUIET_OPTION,
     {0},
 };
 
