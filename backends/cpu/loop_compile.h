@@ -27,6 +27,7 @@ struct compiler {
     struct loop_op *prologue;                  /* of the current section */
     int n_prologue;
     int16_t expand; /* the pattern from lanes to elements, -1 = not made yet */
+    bool places_unknown; /* as if no store met another access: to compare sizes */
 };
 
 /* loop_pattern.c: where an access lies along a tile (or along the lanes), and

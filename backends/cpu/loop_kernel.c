@@ -70,7 +70,7 @@ void cpu_loop_release(struct loop_kernel *kernel)
 }
 
 static struct loop_kernel *compile(const struct kiln_loop *loop, struct loop_range range, int64_t chunk,
-                                   const struct cpu_simd_loop *simd)
+                                   const struct cpu_simd_loop *simd, bool places_unknown)
 {
     struct loop_shape shape;
     cpu_loop_shape(loop, range, chunk, &shape);
@@ -86,7 +86,8 @@ static struct loop_kernel *compile(const struct kiln_loop *loop, struct loop_ran
         kernel->simd = simd;
         shape_reductions(kernel);
         *c = (struct compiler){.loop = loop, .kernel = kernel, .free_vectors = offsets, .owned = offsets + many,
-                               .pending = pending, .prologue = prologue, .expand = -1};
+                               .pending = pending, .prologue = prologue, .expand = -1,
+                               .places_unknown = places_unknown};
         loop_compile_program(c);
     } else {
         cpu_loop_release(kernel);
@@ -99,16 +100,24 @@ static struct loop_kernel *compile(const struct kiln_loop *loop, struct loop_ran
     return kernel;
 }
 
+/* Elements of a tile, so that its vectors fit into a cache. Tiles decide how sums
+ * are cut: they must not depend on what the plan put in place of what. */
+static int64_t chunk_of(const struct kiln_loop *loop, struct loop_range range, const struct cpu_simd_loop *simd)
+{
+    for (int64_t chunk = CHUNK; chunk > CHUNK_MIN; chunk /= 2) {
+        struct loop_kernel *trial = compile(loop, range, chunk, simd, true);
+        bool fits = !trial || trial->n_vectors * chunk <= CACHED_ELEMENTS;
+        cpu_loop_release(trial);
+        if (fits)
+            return chunk;
+    }
+    return CHUNK_MIN;
+}
+
 struct loop_kernel *cpu_loop_compile(const struct kiln_loop *loop, struct loop_range range,
                                      const struct cpu_simd_loop *simd, const struct kiln_exec *exec)
 {
-    struct loop_kernel *kernel = NULL;
-    for (int64_t chunk = CHUNK; chunk >= CHUNK_MIN; chunk /= 2) {
-        cpu_loop_release(kernel);
-        kernel = compile(loop, range, chunk, simd);
-        if (!kernel || kernel->n_vectors * chunk <= CACHED_ELEMENTS)
-            break;
-    }
+    struct loop_kernel *kernel = compile(loop, range, chunk_of(loop, range, simd), simd, false);
     for (int a = 0; kernel && a < loop->n_accesses; a++) {
         kernel->element_bytes[a] = (int64_t)kiln_dtype_bytes(loop->accesses[a].place.dtype);
         char *place = cpu_at(exec, &loop->accesses[a].place);

@@ -14,10 +14,11 @@ static void byte_range(const struct kiln_loop *loop, int access, int64_t *low, i
     }
 }
 
-static bool overlap(const struct kiln_loop *loop, int a, int b)
+static bool overlap(const struct compiler *c, int a, int b)
 {
+    const struct kiln_loop *loop = c->loop;
     int64_t low_a, high_a, low_b, high_b;
-    if (loop->accesses[a].place.region != loop->accesses[b].place.region)
+    if (c->places_unknown || loop->accesses[a].place.region != loop->accesses[b].place.region)
         return false;
     byte_range(loop, a, &low_a, &high_a);
     byte_range(loop, b, &low_b, &high_b);
@@ -27,7 +28,7 @@ static bool overlap(const struct kiln_loop *loop, int a, int b)
 bool loop_meets_a_store(const struct compiler *c, int access)
 {
     for (int a = 0; a < c->loop->n_accesses; a++)
-        if (c->loop->accesses[a].store && overlap(c->loop, a, access))
+        if (c->loop->accesses[a].store && overlap(c, a, access))
             return true;
     return false;
 }
@@ -43,7 +44,7 @@ static bool can_go_through(const struct compiler *c, int s)
         return false;
     for (int k = 0; k < c->loop->n_instructions; k++) {
         if (k == s || in[k].section != in[s].section || in[k].access < 0 ||
-            !overlap(c->loop, in[k].access, in[s].access))
+            !overlap(c, in[k].access, in[s].access))
             continue;
         if (in[k].op == KILN_INSTRUCTION_STORE || c->last_use[k] > p)
             return false;
@@ -57,7 +58,7 @@ static void mark_copied(struct compiler *c, int s, int written_at)
     const struct kiln_instruction *in = c->loop->instructions;
     for (int k = 0; k < c->loop->n_instructions; k++)
         if (in[k].op == KILN_INSTRUCTION_LOAD && in[k].section == in[s].section && c->last_use[k] > written_at &&
-            overlap(c->loop, in[k].access, in[s].access))
+            overlap(c, in[k].access, in[s].access))
             c->copied[k] = true;
 }
 
