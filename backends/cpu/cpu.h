@@ -23,6 +23,7 @@ enum cpu_algorithm_id {
     CPU_CONV_EDGE = 5,
     CPU_MATMUL_TILED = 6,
     CPU_CONV_GEMM = 7,
+    CPU_CONV_WINOGRAD = 8,
 };
 
 struct kiln_device_state {

@@ -158,6 +158,36 @@ struct cpu_window_place {
 /* out[i] = y w + x of the first largest element of channel i (a NaN is largest) */
 typedef void cpu_argmax_fn(const struct cpu_window_place *, const float *plane, int32_t *out);
 
+/* One channel vector of a tile of a map [rows][columns], pixel floats from
+ * pixel to pixel; the tile begins at (row, column), maybe outside. */
+struct cpu_winograd_map {
+    float *data;
+    int64_t rows, columns, pixel, row, column;
+};
+
+/* m [tiles][2 lanes] = v u for one element of the transforms: v [blocks][tiles]
+ * [lanes], v_block from block to block; u [blocks lanes][2 lanes]. Whole tiles
+ * of registers are read and written beyond the last row, up to a multiple of
+ * `rows` or half of it. */
+struct cpu_winograd_product {
+    int64_t tiles, blocks, v_block;
+    const float *v, *u;
+    float *m;
+};
+
+/* F(4x4,3x3): 36 elements, `apart` floats from element to element. */
+struct cpu_simd_winograd {
+    int lanes, rows;
+    /* 6x6 pixels to 36 elements, and those to at most 4x4 pixels */
+    void (*source)(const struct cpu_winograd_map *, float *to, int64_t apart);
+    void (*target)(const float *from, int64_t apart, const struct cpu_winograd_map *);
+    /* A square of lanes x lanes of weights, rows of sources by vectors of
+     * targets (back: rows of targets by vectors of sources, taps to be
+     * reversed), to rows 2 lanes apart. */
+    void (*weights)(const float *taps, int64_t tap, int64_t row, bool back, float *to, int64_t apart);
+    void (*multiply)(const struct cpu_winograd_product *);
+};
+
 struct cpu_simd {
     const char *name; /* "avx512", "avx2", "baseline" */
     const struct cpu_simd_loop *loop;
@@ -168,6 +198,7 @@ struct cpu_simd {
     const struct cpu_simd_attention *attention;
     cpu_argmax_fn *argmax;
     cpu_arithmetic_fn *arithmetic;
+    const struct cpu_simd_winograd *winograd;
 };
 
 /* Declares what simd_*.c define for an instruction set. */
@@ -176,6 +207,7 @@ struct cpu_simd {
     extern cpu_update_fn *const cpu_simd_update_##set[KILN_OPTIMIZER_COUNT][2];                                \
     extern const struct cpu_simd_edge cpu_simd_edge_##set[2];                                                  \
     extern const struct cpu_simd_attention cpu_simd_attention_##set;                                           \
+    extern const struct cpu_simd_winograd cpu_simd_winograd_##set;                                             \
     cpu_argmax_fn cpu_simd_argmax_##set;                                                                       \
     cpu_arithmetic_fn cpu_simd_arithmetic_##set;                                                               \
     cpu_gemm_fn cpu_simd_gemm_##set;                                                                           \

@@ -60,7 +60,7 @@ static inline void transpose_square(float *out, int64_t out_stride, const float 
 }
 
 /* out[c][r] = in[r][c], any sizes. */
-static void transpose(float *out, int64_t out_stride, const float *in, int64_t in_stride, int64_t rows,
+static inline void transpose(float *out, int64_t out_stride, const float *in, int64_t in_stride, int64_t rows,
                       int64_t columns)
 {
     int64_t whole_rows = rows / LANES * LANES, whole_columns = columns / LANES * LANES;

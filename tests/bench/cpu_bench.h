@@ -19,6 +19,7 @@ struct kiln_place bench_place(struct bench *, enum kiln_dtype, int64_t count);
 /* Seconds of one execution of the steps: the least of several; memory holds
  * small random floats. */
 double bench_steps(struct bench *, int n, struct kiln_step *steps);
+/* Seconds; of the processor once bench_open was asked for one thread. */
 double bench_now(void);
 
 #endif

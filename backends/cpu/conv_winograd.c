@@ -1,0 +1,189 @@
+/*
+ * Convolutions 3x3 of stride 1 and their input gradients by Winograd's
+ * F(4x4,3x3), maps in blocks of channels. A thread takes a chunk of tiles:
+ * transforms their source into its own memory, [element][vector of
+ * channels][tile][lanes]; then for each panel of two vectors of target channels
+ * multiplies by the transformed weights, [panel][element][source][2 lanes], and
+ * transforms back. What it works on stays in its second cache.
+ */
+#include "backends/cpu/conv_winograd.h"
+
+#include <omp.h>
+
+#define ELEMENTS CPU_WINOGRAD_ELEMENTS
+#define TILE CPU_WINOGRAD_TILE
+/* Of the second cache, for a chunk of tiles. */
+#define CHUNK_BYTES (400 * 1024)
+
+/* A step as convolution: what is source and what target. */
+struct direction {
+    const struct cpu_simd_winograd *simd;
+    bool back;
+    int64_t block, lanes, sources, targets, tiles, tile_rows, tile_columns, chunk;
+    int64_t plane, product_plane; /* floats from element to element */
+    int64_t panels;
+    struct cpu_winograd_map source, target; /* of the first channels of the first image */
+};
+
+static int64_t block_of(enum kiln_layout layout)
+{
+    return layout == KILN_LAYOUT_NCHW16C ? 16 : layout == KILN_LAYOUT_NCHW8C ? 8 : 0;
+}
+
+static int64_t thread_floats(const struct direction *d, int64_t chunk)
+{
+    int64_t rows = d->simd->rows;
+    return ELEMENTS * ((d->sources + 2 * d->lanes) * chunk + 2 * CPU_WINOGRAD_GAP) + rows * 2 * d->lanes;
+}
+
+static struct direction direction_of(kiln_device_state *device, const struct kiln_step *step)
+{
+    const struct kiln_step_conv *s = &step->as.conv;
+    bool back = step->kind == KILN_STEP_CONV_INPUT_GRAD;
+    struct direction d = {.simd = device->simd->winograd, .back = back, .block = block_of(s->x_layout)};
+    d.lanes = d.simd->lanes;
+    d.sources = back ? s->o : s->c;
+    d.targets = back ? s->c : s->o;
+    struct cpu_winograd_map x = {.rows = s->h, .columns = s->w, .pixel = d.block};
+    struct cpu_winograd_map y = {.rows = s->oh, .columns = s->ow, .pixel = d.block};
+    d.source = back ? y : x;
+    d.target = back ? x : y;
+    d.source.row = back ? s->conv.pad[0] - 2 : -s->conv.pad[0];
+    d.source.column = back ? s->conv.pad[2] - 2 : -s->conv.pad[2];
+    d.tile_rows = cpu_winograd_tiles(d.target.rows);
+    d.tile_columns = cpu_winograd_tiles(d.target.columns);
+    d.tiles = s->n * d.tile_rows * d.tile_columns;
+    d.panels = (d.targets + 2 * d.lanes - 1) / (2 * d.lanes);
+    int64_t rows = d.simd->rows, fair = d.tiles / (4 * device->threads);
+    for (d.chunk = rows; d.chunk + rows <= fair; d.chunk += rows)
+        if (thread_floats(&d, d.chunk + rows) * (int64_t)sizeof(float) > CHUNK_BYTES)
+            break;
+    d.plane = d.sources * d.chunk + CPU_WINOGRAD_GAP;
+    d.product_plane = 2 * d.lanes * d.chunk + CPU_WINOGRAD_GAP;
+    return d;
+}
+
+/* The vector of channels from c on of one image. */
+static struct cpu_winograd_map map_of(const struct direction *d, const struct cpu_winograd_map *map, int64_t image,
+                                      int64_t channels, int64_t c)
+{
+    struct cpu_winograd_map at = *map;
+    at.data += (image * channels + c / d->block * d->block) * map->rows * map->columns + c % d->block;
+    return at;
+}
+
+static void place_tile(const struct direction *d, int64_t tile, struct cpu_winograd_map *map)
+{
+    map->row += tile / d->tile_columns % d->tile_rows * TILE;
+    map->column += tile % d->tile_columns * TILE;
+}
+
+/* Weights [o/block][i/block][tap][i][o] of one square of lanes x lanes. */
+static void weight_square(const struct direction *d, const float *weight, float *u, int64_t source, int64_t target)
+{
+    int64_t o = d->back ? source : target, i = d->back ? target : source, block = d->block;
+    int64_t inputs = d->back ? d->targets : d->sources, panel = target / (2 * d->lanes);
+    const float *from =
+        weight + (o / block * (inputs / block) + i / block) * 9 * block * block + i % block * block + o % block;
+    float *to = u + panel * ELEMENTS * d->sources * 2 * d->lanes + source * 2 * d->lanes + target % (2 * d->lanes);
+    d->simd->weights(from, block * block, block, d->back, to, d->sources * 2 * d->lanes);
+}
+
+static void transform_sources(const struct direction *d, int64_t first, int64_t count, float *v)
+{
+    int64_t map_tiles = d->tile_rows * d->tile_columns;
+    for (int64_t t = 0; t < count; t++)
+        for (int64_t c = 0; c < d->sources; c += d->lanes) {
+            struct cpu_winograd_map map = map_of(d, &d->source, (first + t) / map_tiles, d->sources, c);
+            place_tile(d, first + t, &map);
+            d->simd->source(&map, v + c * d->chunk + t * d->lanes, d->plane);
+        }
+}
+
+static void transform_targets(const struct direction *d, int64_t first, int64_t count, int64_t panel, const float *m)
+{
+    int64_t map_tiles = d->tile_rows * d->tile_columns, c0 = panel * 2 * d->lanes;
+    for (int64_t t = 0; t < count; t++)
+        for (int64_t c = c0; c < cpu_min(c0 + 2 * d->lanes, d->targets); c += d->lanes) {
+            struct cpu_winograd_map map = map_of(d, &d->target, (first + t) / map_tiles, d->targets, c);
+            place_tile(d, first + t, &map);
+            d->simd->target(m + t * 2 * d->lanes + c - c0, d->product_plane, &map);
+        }
+}
+
+static void run_chunk(const struct direction *d, const float *u, int64_t chunk, float *memory)
+{
+    float *v = memory, *m = v + ELEMENTS * d->plane;
+    int64_t first = chunk * d->chunk, count = cpu_min(d->chunk, d->tiles - first);
+    transform_sources(d, first, count, v);
+    for (int64_t panel = 0; panel < d->panels; panel++) {
+        for (int64_t e = 0; e < ELEMENTS; e++) {
+            struct cpu_winograd_product product = {
+                .tiles = count,
+                .blocks = d->sources / d->lanes,
+                .v_block = d->chunk * d->lanes,
+                .v = v + e * d->plane,
+                .u = u + (panel * ELEMENTS + e) * d->sources * 2 * d->lanes,
+                .m = m + e * d->product_plane,
+            };
+            d->simd->multiply(&product);
+        }
+        transform_targets(d, first, count, panel, m);
+    }
+}
+
+static enum kiln_status run(struct cpu_task *task, struct kiln_error *error)
+{
+    (void)error;
+    const struct kiln_step_conv *s = &task->step->as.conv;
+    kiln_device_state *device = task->device;
+    struct direction d = direction_of(device, task->step);
+    float *u = cpu_at(task->exec, &task->step->scratch);
+    const float *weight = cpu_at(task->exec, &s->weight);
+    d.source.data = cpu_at(task->exec, d.back ? &s->y : &s->x);
+    d.target.data = cpu_at(task->exec, d.back ? &s->x : &s->y);
+    int64_t source_vectors = d.sources / d.lanes, target_vectors = d.targets / d.lanes;
+#pragma omp parallel num_threads(task->threads)
+    {
+#pragma omp for schedule(dynamic, 1)
+        for (int64_t i = 0; i < source_vectors * target_vectors; i++)
+            weight_square(&d, weight, u, i / target_vectors * d.lanes, i % target_vectors * d.lanes);
+        char *memory = device->thread_memory + omp_get_thread_num() * device->thread_bytes;
+#pragma omp for schedule(dynamic, 1)
+        for (int64_t chunk = 0; chunk < (d.tiles + d.chunk - 1) / d.chunk; chunk++)
+            run_chunk(&d, u, chunk, (float *)(void *)memory);
+    }
+    return KILN_OK;
+}
+
+bool cpu_conv_is_winograd(const kiln_device_state *device, const struct kiln_step_conv *s)
+{
+    const struct kiln_conv *c = &s->conv;
+    int64_t block = block_of(s->x_layout);
+    return !device->reference && s->kh == 3 && s->kw == 3 && c->stride[0] == 1 && c->stride[1] == 1 &&
+           c->dilation[0] == 1 && c->dilation[1] == 1 && c->groups == 1 && block > 0 &&
+           s->y_layout == s->x_layout && block % device->simd->winograd->lanes == 0;
+}
+
+bool cpu_conv_winograd_accepts(kiln_device_state *device, const struct kiln_step *step,
+                               struct kiln_candidate *candidate)
+{
+    const struct kiln_step_conv *s = &step->as.conv;
+    if (step->kind == KILN_STEP_CONV_WEIGHT_GRAD || !cpu_conv_is_winograd(device, s))
+        return false;
+    struct direction d = direction_of(device, step);
+    candidate->winograd = true;
+    candidate->weight_layout = d.block == 16 ? KILN_LAYOUT_OIHW16I16O : KILN_LAYOUT_OIHW8I8O;
+    candidate->scratch_bytes = d.panels * ELEMENTS * d.sources * 2 * d.lanes * (int64_t)sizeof(float);
+    return true;
+}
+
+enum kiln_status cpu_conv_winograd_prepare(struct cpu_task *task, struct kiln_error *error)
+{
+    struct direction d = direction_of(task->device, task->step);
+    if (!cpu_reserve(task->device, thread_floats(&d, d.chunk) * (int64_t)sizeof(float)))
+        return kiln_fail(error, KILN_MACHINE, "cpu: no memory for step %s", task->step->label);
+    task->run = run;
+    task->threads = cpu_threads(task->device, cpu_conv_work(&task->step->as.conv));
+    return KILN_OK;
+}

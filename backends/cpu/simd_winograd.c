@@ -1,0 +1,122 @@
+/* Winograd's transforms of tiles and weights, and the products between them:
+ * the kernels of conv_winograd.c. */
+#include "backends/cpu/simd.h"
+#include "backends/cpu/simd_transpose.h"
+#include "backends/cpu/simd_winograd.h"
+
+/* The register tile of the products: vectors of tiles by two of channels. */
+#define ROWS (LANES == 16 ? 14 : LANES == 8 ? 6 : 4)
+#define COLUMNS (2 * LANES)
+
+#define PIXELS 6
+
+static void put_row(float *to, int64_t apart, const lanes r[6])
+{
+    for (int j = 0; j < 6; j++)
+        lanes_put(to + j * apart, r[j]);
+}
+
+/* Pixel (i, j) of the tile; zero outside of the map. */
+static inline lanes pixel(const struct cpu_winograd_map *map, int64_t i, int64_t j)
+{
+    int64_t row = map->row + i, column = map->column + j;
+    if (row < 0 || row >= map->rows || column < 0 || column >= map->columns)
+        return (lanes){0};
+    return lanes_at(map->data + (row * map->columns + column) * map->pixel);
+}
+
+static void source(const struct cpu_winograd_map *map, float *to, int64_t apart)
+{
+    lanes t[6][6], d[6], r[6];
+    for (int j = 0; j < 6; j++) {
+        for (int i = 0; i < 6; i++)
+            d[i] = pixel(map, i, j);
+        winograd_source(d, r);
+        for (int i = 0; i < 6; i++)
+            t[i][j] = r[i];
+    }
+    for (int i = 0; i < 6; i++) {
+        winograd_source(t[i], r);
+        put_row(to + i * 6 * apart, apart, r);
+    }
+}
+
+static void target(const float *from, int64_t apart, const struct cpu_winograd_map *map)
+{
+    lanes t[4][6], m[6], y[4];
+    for (int j = 0; j < 6; j++) {
+        for (int i = 0; i < 6; i++)
+            m[i] = lanes_at(from + (i * 6 + j) * apart);
+        winograd_target(m, y);
+        for (int i = 0; i < 4; i++)
+            t[i][j] = y[i];
+    }
+    for (int i = 0; i < 4 && map->row + i < map->rows; i++) {
+        float *line = map->data + ((map->row + i) * map->columns + map->column) * map->pixel;
+        winograd_target(t[i], y);
+        for (int j = 0; j < 4 && map->column + j < map->columns; j++)
+            lanes_put(line + j * map->pixel, y[j]);
+    }
+}
+
+/* The taps of one source channel for LANES target channels. */
+static void transform_weights(const float *taps, int64_t tap, float *to, int64_t apart, bool reverse)
+{
+    lanes t[6][3], g[3], r[6];
+    for (int j = 0; j < 3; j++) {
+        for (int i = 0; i < 3; i++)
+            g[i] = lanes_at(taps + (reverse ? 8 - i * 3 - j : i * 3 + j) * tap);
+        winograd_taps(g, r);
+        for (int i = 0; i < 6; i++)
+            t[i][j] = r[i];
+    }
+    for (int i = 0; i < 6; i++) {
+        winograd_taps(t[i], r);
+        put_row(to + i * 6 * apart, apart, r);
+    }
+}
+
+static void weights(const float *taps, int64_t tap, int64_t row, bool back, float *to, int64_t apart)
+{
+    float turned[9 * LANES * LANES];
+    if (back)
+        for (int i = 0; i < 9; i++)
+            transpose_square(turned + i * LANES * LANES, LANES, taps + i * tap, row);
+    for (int c = 0; c < LANES; c++)
+        transform_weights(back ? turned + c * LANES : taps + c * row, back ? LANES * LANES : tap,
+                          to + c * COLUMNS, apart, back);
+}
+
+/* m [rows][COLUMNS] of one element */
+static inline __attribute__((always_inline)) void multiply_tile(const struct cpu_winograd_product *p, const float *v,
+                                                                float *m, const int rows)
+{
+    lanes sum[ROWS][2];
+    const float *u = p->u;
+    for (int i = 0; i < rows; i++)
+        sum[i][0] = sum[i][1] = (lanes){0};
+    for (int64_t block = 0; block < p->blocks; block++, v += p->v_block)
+        for (int c = 0; c < LANES; c++, u += COLUMNS) {
+            lanes u0 = lanes_at(u), u1 = lanes_at(u + LANES);
+            for (int i = 0; i < rows; i++) {
+                sum[i][0] += u0 * v[i * LANES + c];
+                sum[i][1] += u1 * v[i * LANES + c];
+            }
+        }
+    for (int i = 0; i < rows; i++) {
+        lanes_put(m + i * COLUMNS, sum[i][0]);
+        lanes_put(m + i * COLUMNS + LANES, sum[i][1]);
+    }
+}
+
+static void multiply(const struct cpu_winograd_product *p)
+{
+    int64_t t = 0;
+    for (; p->tiles - t > ROWS / 2; t += ROWS)
+        multiply_tile(p, p->v + t * LANES, p->m + t * COLUMNS, ROWS);
+    if (t < p->tiles)
+        multiply_tile(p, p->v + t * LANES, p->m + t * COLUMNS, ROWS / 2);
+}
+
+const struct cpu_simd_winograd SIMD(cpu_simd_winograd) = {
+    .lanes = LANES, .rows = ROWS, .source = source, .target = target, .weights = weights, .multiply = multiply};
