@@ -90,24 +90,33 @@ static bool winograd_second(kiln_device_state *device, const struct kiln_step *s
     return few_channels(step) && onednn_accepts(device, step, candidate);
 }
 
-/* The own one pays from about 32 channels on. */
-#define OWN_WINOGRAD_CHANNELS 32
-
+/* The own one pays from about 32 channels on, its weight gradient from 64. */
 static bool own_few_channels(const struct kiln_step *step)
 {
-    return cpu_min(step->as.conv.c, step->as.conv.o) < OWN_WINOGRAD_CHANNELS;
+    int64_t channels = step->kind == KILN_STEP_CONV_WEIGHT_GRAD ? 64 : 32;
+    return cpu_min(step->as.conv.c, step->as.conv.o) < channels;
 }
 
-static bool own_winograd_first(kiln_device_state *device, const struct kiln_step *step,
-                               struct kiln_candidate *candidate)
+static bool own_accepts(kiln_device_state *device, const struct kiln_step *step, struct kiln_candidate *candidate)
 {
-    return !own_few_channels(step) && cpu_conv_winograd_accepts(device, step, candidate);
+    return step->kind == KILN_STEP_CONV_WEIGHT_GRAD ? cpu_conv_winograd_weight_accepts(device, step, candidate)
+                                                    : cpu_conv_winograd_accepts(device, step, candidate);
 }
 
-static bool own_winograd_second(kiln_device_state *device, const struct kiln_step *step,
-                                struct kiln_candidate *candidate)
+static bool own_first(kiln_device_state *device, const struct kiln_step *step, struct kiln_candidate *candidate)
 {
-    return own_few_channels(step) && cpu_conv_winograd_accepts(device, step, candidate);
+    return !own_few_channels(step) && own_accepts(device, step, candidate);
+}
+
+static bool own_second(kiln_device_state *device, const struct kiln_step *step, struct kiln_candidate *candidate)
+{
+    return own_few_channels(step) && own_accepts(device, step, candidate);
+}
+
+static enum kiln_status own_prepare(struct cpu_task *task, struct kiln_error *error)
+{
+    return task->step->kind == KILN_STEP_CONV_WEIGHT_GRAD ? cpu_conv_winograd_weight_prepare(task, error)
+                                                          : cpu_conv_winograd_prepare(task, error);
 }
 
 static enum kiln_status onednn_run(struct cpu_task *task, struct kiln_error *error)
@@ -134,11 +143,11 @@ static enum kiln_status onednn_prepare(struct cpu_task *task, struct kiln_error 
 }
 
 #define CONV_ALGORITHMS                                                                                        \
-    {CPU_CONV_WINOGRAD, "own-winograd", own_winograd_first, cpu_conv_winograd_prepare},                        \
+    {CPU_CONV_WINOGRAD, "own-winograd", own_first, own_prepare},                                               \
         {CPU_ONEDNN_WINOGRAD, "winograd", winograd_first, onednn_prepare},                                     \
         {CPU_ONEDNN_DIRECT, "direct", onednn_accepts, onednn_prepare},                                         \
         {CPU_CONV_EDGE, "edge", cpu_conv_edge_accepts, cpu_conv_edge_prepare},                                 \
-        {CPU_CONV_WINOGRAD, "own-winograd", own_winograd_second, cpu_conv_winograd_prepare},                   \
+        {CPU_CONV_WINOGRAD, "own-winograd", own_second, own_prepare},                                          \
         {CPU_ONEDNN_WINOGRAD, "winograd", winograd_second, onednn_prepare},                                    \
         {CPU_ONEDNN_REPACK, "direct-repack", onednn_accepts, onednn_prepare},                                  \
         {CPU_CONV_GEMM, "gemm", cpu_conv_gemm_accepts, cpu_conv_gemm_prepare}, {                               \

@@ -40,9 +40,12 @@ enum kiln_status cpu_conv_edge_prepare(struct cpu_task *, struct kiln_error *);
 /* Dense operands by matrix products. */
 bool cpu_conv_gemm_accepts(kiln_device_state *, const struct kiln_step *, struct kiln_candidate *);
 enum kiln_status cpu_conv_gemm_prepare(struct cpu_task *, struct kiln_error *);
-/* Winograd's F(4x4,3x3) between blocked maps. */
+/* Winograd's F(4x4,3x3) between blocked maps: convolution and input gradient;
+ * weight gradient. */
 bool cpu_conv_winograd_accepts(kiln_device_state *, const struct kiln_step *, struct kiln_candidate *);
 enum kiln_status cpu_conv_winograd_prepare(struct cpu_task *, struct kiln_error *);
+bool cpu_conv_winograd_weight_accepts(kiln_device_state *, const struct kiln_step *, struct kiln_candidate *);
+enum kiln_status cpu_conv_winograd_weight_prepare(struct cpu_task *, struct kiln_error *);
 enum kiln_status cpu_conv_plain_prepare(struct cpu_task *, struct kiln_error *);
 
 #endif

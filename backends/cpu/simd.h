@@ -188,6 +188,28 @@ struct cpu_simd_winograd {
     void (*multiply)(const struct cpu_winograd_product *);
 };
 
+/* sums [x_channels][row] += over tiles of x[tile][channel] y[tile][channel] for
+ * one element of the transforms; begin: from zero. x_channels is a multiple of
+ * 8, y_channels of a vector. */
+struct cpu_winograd_sums {
+    bool begin;
+    int64_t tiles, x_channels, y_channels, row;
+    const float *x, *y;
+    float *sums;
+};
+
+/* F(3x3,4x4), 12 of its 36 elements at a time: two of the six rows, pair 0: 1
+ * and 2, pair 1: 3 and 4, pair 2: 0 and 5. */
+struct cpu_simd_winograd_weight {
+    int lanes;
+    /* 6x6 pixels of x, 4x4 of dy (those outside of the map are 0) */
+    void (*source)(const struct cpu_winograd_map *, int pair, float *to, int64_t apart);
+    void (*outputs)(const struct cpu_winograd_map *, int pair, float *to, int64_t apart);
+    void (*add)(const struct cpu_winograd_sums *);
+    /* nine vectors of taps from the parts of the sums, [part][element] */
+    void (*taps)(const float *sums, int64_t apart, int64_t parts, float *out, int64_t tap);
+};
+
 struct cpu_simd {
     const char *name; /* "avx512", "avx2", "baseline" */
     const struct cpu_simd_loop *loop;
@@ -199,6 +221,7 @@ struct cpu_simd {
     cpu_argmax_fn *argmax;
     cpu_arithmetic_fn *arithmetic;
     const struct cpu_simd_winograd *winograd;
+    const struct cpu_simd_winograd_weight *winograd_weight;
 };
 
 /* Declares what simd_*.c define for an instruction set. */
@@ -208,6 +231,7 @@ struct cpu_simd {
     extern const struct cpu_simd_edge cpu_simd_edge_##set[2];                                                  \
     extern const struct cpu_simd_attention cpu_simd_attention_##set;                                           \
     extern const struct cpu_simd_winograd cpu_simd_winograd_##set;                                             \
+    extern const struct cpu_simd_winograd_weight cpu_simd_winograd_weight_##set;                               \
     cpu_argmax_fn cpu_simd_argmax_##set;                                                                       \
     cpu_arithmetic_fn cpu_simd_arithmetic_##set;                                                               \
     cpu_gemm_fn cpu_simd_gemm_##set;                                                                           \
