@@ -9,8 +9,9 @@
 #include "core/device/measure.h"
 
 /* Bound of an element's error over the sum of its terms' absolute values: f32
- * sums of any order stay below 1e-6, Winograd's F(4,3) below 5e-6. */
-#define BOUND 1e-5
+ * sums, functions and Winograd's F(4,3) were measured at up to 2e-7; inputs
+ * rounded to 11 bits, as matrix engines may do silently, are beyond it. */
+#define BOUND 2e-6
 
 enum { CHECKED = 64 };
 

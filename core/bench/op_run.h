@@ -28,7 +28,7 @@ struct kiln_op_run_options {
 /*
  * Compiles the operation as a network would run it, executes it on random
  * numbers, and checks some of the result's elements against sums in double:
- * KILN_MACHINE, with the element and both values, if one is beyond 1e-5 of the
+ * KILN_MACHINE, with the element and both values, if one is beyond 2e-6 of the
  * sum of its terms' absolute values. Of products and convolutions only the
  * step itself is timed, not the reorders of the graph's edges. The caller
  * finishes the run, also on failure.

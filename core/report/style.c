@@ -26,7 +26,7 @@ const char kiln_html_style[] =
     "p{max-width:46rem}\n"
     "a{color:var(--c0)}\n"
     "footer{margin-top:3rem;color:var(--soft);font-size:.85rem}\n"
-    ".tiles{display:grid;grid-template-columns:repeat(auto-fill,minmax(10.5rem,1fr));gap:.75rem}\n"
+    ".tiles{display:grid;grid-template-columns:repeat(auto-fill,minmax(11.5rem,1fr));gap:.75rem}\n"
     ".tile{padding:.85rem 1rem;background:var(--card);border:1px solid var(--line);"
     "border-radius:.6rem}\n"
     ".tile b{display:block;font-size:1.3rem;font-weight:650;line-height:1.3;"
