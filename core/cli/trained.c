@@ -124,6 +124,8 @@ enum kiln_status kiln_trained_open(const struct kiln_cli *cli, bool data,
         .stats = kiln_cli_flag(cli, "stats"),
     };
     enum kiln_status status = kiln_trained_open_model(cli, data, trained, error);
+    if (!status && kiln_cli_flag(cli, "force"))
+        kiln_checkpoint_accept_not_finite(trained->checkpoint);
     if (!status)
         status = kiln_checkpoint_hash(trained->checkpoint, trained->hash, error);
     if (!status)

@@ -34,6 +34,7 @@ struct kiln_trained {
     KILN_CLI_CONFIG_OPTIONS,                                                                       \
     {"no-fuse", 0, NULL, NULL, "run the unfused plan"},                                            \
     {"no-tune", 0, NULL, NULL, "do not measure: take the default algorithms and layouts"},         \
+    {"force", 0, NULL, NULL, "use weights that are not finite"},                                   \
     KILN_CLI_QUIET_OPTION, KILN_CLI_JSON_OPTION
 /* clang-format on */
 

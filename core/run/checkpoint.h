@@ -71,8 +71,12 @@ const struct kiln_tensor *kiln_checkpoint_find(const kiln_checkpoint *, const ch
  * exactly these parameters and buffers (besides "ema." and "optim."). */
 enum kiln_status kiln_checkpoint_check(const kiln_checkpoint *, const kiln_states *,
                                        struct kiln_error *);
+/* Load and resume warn of values that are not finite and go on. */
+void kiln_checkpoint_accept_not_finite(kiln_checkpoint *);
+bool kiln_checkpoint_accepts_not_finite(const kiln_checkpoint *);
 /* Sets the values of the session's states: from the averages where the file
- * has them if ema is set. Values that are not finite are warned about. */
+ * has them if ema is set. Values that are not finite are KILN_INPUT
+ * unless they are accepted, and warned about then. */
 enum kiln_status kiln_checkpoint_load(const kiln_checkpoint *, kiln_session *, bool ema,
                                       struct kiln_error *);
 /* Sets values, moments and averages, all of which the file must have; warns if

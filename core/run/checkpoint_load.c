@@ -111,15 +111,21 @@ enum kiln_status kiln_checkpoint_check(const kiln_checkpoint *checkpoint, const 
 
 /* --- loading ---------------------------------------------------------------------------- */
 
-static void warn_if_not_finite(const kiln_checkpoint *checkpoint, const char *name, const float *x,
-                               int64_t count)
+static enum kiln_status check_finite(const kiln_checkpoint *checkpoint, const char *name,
+                                     const float *x, int64_t count, struct kiln_error *error)
 {
-    for (int64_t i = 0; i < count; i++)
-        if (!isfinite(x[i])) {
-            kiln_log_line(KILN_LOG_WARNING, "%s: %s has values that are not finite",
-                          kiln_checkpoint_path(checkpoint), name);
-            return;
-        }
+    for (int64_t i = 0; i < count; i++) {
+        if (isfinite(x[i]))
+            continue;
+        if (!kiln_checkpoint_accepts_not_finite(checkpoint))
+            return kiln_fail(error, KILN_INPUT,
+                             "%s: %s has values that are not finite (--force uses them)",
+                             kiln_checkpoint_path(checkpoint), name);
+        kiln_log_line(KILN_LOG_WARNING, "%s: %s has values that are not finite",
+                      kiln_checkpoint_path(checkpoint), name);
+        break;
+    }
+    return KILN_OK;
 }
 
 static enum kiln_status load_tensor(const kiln_checkpoint *checkpoint,
@@ -137,7 +143,7 @@ static enum kiln_status load_tensor(const kiln_checkpoint *checkpoint,
                 : kiln_safetensors_read_f32(kiln_checkpoint_tensors(checkpoint), tensor, 0,
                                             tensor->count, dense, error);
     if (!status && !integer)
-        warn_if_not_finite(checkpoint, tensor->name, dense, tensor->count);
+        status = check_finite(checkpoint, tensor->name, dense, tensor->count, error);
     if (!status)
         status = kiln_session_state_set(session, state, part, dense, error);
     free(dense);

@@ -19,6 +19,7 @@ struct kiln_checkpoint {
     struct kiln_run_state run;
     const char *config;
     struct kiln_checkpoint_names names;
+    bool not_finite; /* accepted */
 };
 
 /* --- metadata --------------------------------------------------------------------- */
@@ -129,6 +130,16 @@ const kiln_safetensors *kiln_checkpoint_tensors(const kiln_checkpoint *checkpoin
 const char *kiln_checkpoint_path(const kiln_checkpoint *checkpoint)
 {
     return kiln_safetensors_path(checkpoint->file);
+}
+
+void kiln_checkpoint_accept_not_finite(kiln_checkpoint *checkpoint)
+{
+    checkpoint->not_finite = true;
+}
+
+bool kiln_checkpoint_accepts_not_finite(const kiln_checkpoint *checkpoint)
+{
+    return checkpoint->not_finite;
 }
 
 enum kiln_status kiln_checkpoint_map(kiln_checkpoint *checkpoint, const struct kiln_model *model,

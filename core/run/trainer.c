@@ -115,6 +115,7 @@ static enum kiln_status load_states(struct kiln_trainer *t, struct kiln_error *e
                            (unsigned long long)t->seed);
     if (!status)
         status = kiln_checkpoint_map(checkpoint, t->experiment.instance.model, NULL, error);
+    kiln_checkpoint_accept_not_finite(checkpoint); /* the loss shows whether they matter */
     if (!status)
         status = kiln_checkpoint_resume(checkpoint, t->session, error);
     t->step = run->step;
