@@ -5,10 +5,12 @@
 
 static volatile sig_atomic_t stopped;
 
+/* The next signal ends the program, whatever it waits for. */
 static void stop(int signal_number)
 {
     stopped = signal_number;
-    signal(signal_number, SIG_DFL);
+    signal(SIGINT, SIG_DFL);
+    signal(SIGTERM, SIG_DFL);
 }
 
 const volatile sig_atomic_t *kiln_cli_stop(void)

@@ -3,7 +3,7 @@
  * that was lost answers.
  *
  *   FAULT=NAME:N:CODE  the N-th call of NAME, from 1, and all calls of NAME
- *                      behind it fail with CODE
+ *                      behind it fail with CODE; HANGS: do not return
  *   FAULT_REPORT       file that receives "CALLS 0 FAILED" at the end
  */
 #define _GNU_SOURCE
@@ -21,12 +21,21 @@ static char name[64], report[512];
 static long at, calls, failed;
 static int code;
 
+enum { HANGS = 1000 }; /* a code that OpenCL does not have */
+
+static void write_report(void);
+
 static bool fails(const char *function)
 {
     if (strcmp(function, name) != 0)
         return false;
     calls++;
     failed += at && calls >= at;
+    if (at && calls == at && code == HANGS) {
+        write_report(); /* now: the process will be killed */
+        for (;;)
+            pause();
+    }
     return at && calls >= at;
 }
 
@@ -57,6 +66,8 @@ typedef cl_int enqueue_read(cl_command_queue, cl_mem, cl_bool, size_t, size_t, v
 typedef cl_int enqueue_write(cl_command_queue, cl_mem, cl_bool, size_t, size_t, const void *,
                              cl_uint, const cl_event *, cl_event *);
 typedef cl_int finish(cl_command_queue);
+typedef cl_int build_program(cl_program, cl_uint, const cl_device_id *, const char *,
+                             void(CL_CALLBACK *)(cl_program, void *), void *);
 
 SHOWN cl_mem clCreateBuffer(cl_context context, cl_mem_flags flags, size_t bytes, void *host,
                             cl_int *result)
@@ -105,6 +116,14 @@ SHOWN cl_int clFinish(cl_command_queue queue)
     return fails("clFinish") ? code : next(queue);
 }
 
+SHOWN cl_int clBuildProgram(cl_program program, cl_uint n, const cl_device_id *devices,
+                            const char *options, void(CL_CALLBACK *notify)(cl_program, void *),
+                            void *user)
+{
+    NEXT(build_program *, next, "clBuildProgram");
+    return fails("clBuildProgram") ? code : next(program, n, devices, options, notify, user);
+}
+
 /* Child processes, the probe of the drivers for instance, get no faults. */
 __attribute__((constructor)) static void start(void)
 {
@@ -115,7 +134,7 @@ __attribute__((constructor)) static void start(void)
     unsetenv("FAULT");
 }
 
-__attribute__((destructor)) static void stop(void)
+static void write_report(void)
 {
     char text[64];
     int n = snprintf(text, sizeof text, "%ld 0 %ld\n", calls, failed);
@@ -125,4 +144,9 @@ __attribute__((destructor)) static void stop(void)
     if (write(file, text, (size_t)n) != n)
         perror(report);
     close(file);
+}
+
+__attribute__((destructor)) static void stop(void)
+{
+    write_report();
 }
