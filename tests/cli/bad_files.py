@@ -2,15 +2,21 @@
 
     bad_files.py KILN PLUGIN_DIR
 """
+import fcntl
 import gzip
 import json
 import math
 import os
+import pty
 import re
+import resource
 import struct
+import subprocess
 import tempfile
+import termios
+import time
 
-from harness import check, expect, finish, run, save
+from harness import KILN, check, expect, finish, run, save
 
 CONFIG = """[model]
 plugin = vae
@@ -63,6 +69,14 @@ data("sizes overflow", re.compile(r"x.gz: .*"), idx([2**31 - 1, 2**31 - 1, 2**31
 data("no pictures", re.compile(r"x.gz: .*"), idx([0, 8, 8], b""))
 data("fewer labels", re.compile(r"63"), labels=idx([63], bytes(63)))
 
+for source, keys, message in (
+        ("cifar10", "", "[data] folder: not set"),
+        ("cifar10", "folder = none\n", "none/data_batch_1.bin"),
+        ("images", "folder = none\n", "none"),
+        ("safetensors", "images = none\n", "none: cannot open")):
+    train(f"{source} without its files {keys}", re.compile(re.escape(message)),
+          CONFIG.replace("source = shapes\n", f"source = {source}\n{keys}"))
+
 # --- devices ---------------------------------------------------------------------------
 train("unknown device", re.compile(r"^device cuda: there is no such device; there are cpu "),
       arguments=["--device", "cuda"])
@@ -75,6 +89,23 @@ train("absurd width", re.compile(r"^c.ini:\d+: \[network\]|^--set: \[network\] l
 train("no steps", "--set: [train] steps: steps and epochs are both 0",
       CONFIG.replace("steps = 4\n", ""),
       arguments=["--set", "train.steps=0", "--set", "train.epochs=0"])
+
+
+
+def little_memory():
+    resource.setrlimit(resource.RLIMIT_AS, (4 << 30, 4 << 30))
+
+
+for sets in (["train.batch_size=1048576", "network.latent_size=60000"], ["sample.n=16777216",
+             "train.sample_every=1"]):
+    with tempfile.TemporaryDirectory() as folder:
+        save(folder, "c.ini", CONFIG)
+        result = run(folder, ["train", "c.ini", "--out", "run",
+                              *[word for one in sets for word in ("--set", one)]],
+                     preexec_fn=little_memory)
+        check(f"more than the memory: {sets}", result.returncode == 1 and not result.stdout
+              and result.stderr.count(b"\n") == 1 and re.search(b"memory|batch_size", result.stderr), result)
+        check(f"no file: {sets}", not os.path.exists(f"{folder}/run/checkpoint.safetensors"))
 
 # --- output paths --------------------------------------------------------------------------
 expect("output is a file", ["train", "c.ini", "--out", "c.ini"],
@@ -148,6 +179,47 @@ with tempfile.TemporaryDirectory() as folder:
                           "g.png", "--quiet"])
     check("noise from a file", result.returncode == 0 and result.stdout == b"g.png\n"
           and not result.stderr, result)
+
+# --- the file changes while it is read --------------------------------------------------------
+with tempfile.TemporaryDirectory() as folder:
+    for turn in range(8):
+        save(folder, "w.safetensors", GOOD)
+        process = subprocess.Popen([KILN, "sample", "w.safetensors", "-n", "2", "-o", "g.png",
+                                    "--quiet"], cwd=folder, stdin=subprocess.DEVNULL,
+                                   stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+        time.sleep(0.005 * turn)
+        os.truncate(os.path.join(folder, "w.safetensors"), len(GOOD) // 2)
+        text = process.communicate(timeout=60)[1]
+        check(f"truncated in turn {turn}", process.returncode in (0, 2)
+              and text.count(b"\n") == (process.returncode == 2), (process.returncode, text))
+
+# --- readers and terminals ----------------------------------------------------------------------
+with tempfile.TemporaryDirectory() as folder:
+    save(folder, "w.safetensors", GOOD)
+    save(folder, "c.ini", CONFIG)
+    read, write = os.pipe()
+    os.close(read)
+    result = subprocess.run([KILN, "sample", "w.safetensors", "--json", "--quiet"], cwd=folder,
+                            stdin=subprocess.DEVNULL, stdout=write, stderr=subprocess.PIPE)
+    os.close(write)
+    check("a reader that goes away", result.returncode == 0 and not result.stderr, result)
+    for columns in (0, 1, 7, 4000):
+        main, terminal = pty.openpty()
+        fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("4H", 1, columns, 0, 0))
+        environment = {key: value for key, value in os.environ.items() if key != "TERM"}
+        process = subprocess.Popen([KILN, "train", "c.ini", "--out", f"run{columns}"], cwd=folder,
+                                   env=environment, stdin=terminal, stdout=subprocess.DEVNULL,
+                                   stderr=terminal)
+        os.close(terminal)
+        shown = b""
+        try:
+            while more := os.read(main, 4096):
+                shown += more
+        except OSError:  # the last writer has closed the terminal
+            pass
+        os.close(main)
+        check(f"a terminal of {columns} columns", process.wait(60) == 0,
+              (process.returncode, shown))
 
 # --- a run that is there already ------------------------------------------------------------
 with tempfile.TemporaryDirectory() as folder:

@@ -3,11 +3,15 @@
     files.py KILN CONFIG_DIR
 """
 import json
+import math
 import os
 import resource
+import signal
 import struct
+import subprocess
+import time
 
-from harness import (TINY, check, devices, fails, finish, floats, folder, kiln, png_texts, read,
+from harness import (KILN, TINY, check, devices, fails, finish, floats, folder, kiln, png_texts, read,
                      small, tensors, write_tensors)
 
 
@@ -194,9 +198,31 @@ def bad_files(device, out, base):
     write_tensors(path, less)
     fails("another network", ["sample", path, "--config", TINY, *run], "fc3.weight [256, 8] is missing",
           "fc99.weight")
+    spoilt = dict(bare)
+    dtype, shape, values = spoilt["fc3.bias"]
+    spoilt["fc3.bias"] = (dtype, shape, struct.pack("<f", math.nan) + values[4:])
+    write_tensors(path, spoilt)
+    spoilt_run = [path, "--config", TINY, "-o", f"{base}/spoilt.png", *run]
+    fails("weights that are not finite", ["sample", *spoilt_run], "fc3.bias", "--force")
+    check(not os.path.exists(f"{base}/spoilt.png"), "a picture of weights that are not finite")
+    result = kiln("sample", *spoilt_run, "--force")
+    check("fc3.bias has values that are not finite" in result.text, f"--force: {result.text}")
     fails("another size", ["sample", out, "--set", "network.latent_size=9", *run], "[9, 256]")
     fails("no checkpoint", ["sample", base, *run], "checkpoint.safetensors")
     fails("no file", ["sample", f"{base}/none", *run], "none")
+
+
+def one_at_a_time(device, base):
+    """A second process on the directory of a run that goes on."""
+    out = f"{base}/shared"
+    first = subprocess.Popen([KILN, *map(str, small(device, out, 1000000))],
+                             stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    while first.poll() is None and not os.path.exists(f"{out}/log.jsonl"):
+        time.sleep(0.01)
+    fails("a run that goes on", small(device, out, 20, "--resume"), "in use by another process")
+    first.send_signal(signal.SIGINT)
+    first.communicate(timeout=120)
+    check(first.returncode == 130, f"the first process: {first.returncode}")
 
 
 def bad_runs(device, out, base):
@@ -240,4 +266,5 @@ for name in devices():
         averages(name, base)
         bad_files(name, out, base)
         bad_runs(name, out, base)
+        one_at_a_time(name, base)
 finish()
