@@ -37,18 +37,21 @@ kiln_node ncsn_sigmas(const struct ncsn *net, kiln_graph *g)
     return node;
 }
 
-/* Three hidden layers on the point, scaled to unit size, and log sigma. */
+/*
+ * Three hidden layers on the point at two scales, its own at this noise and
+ * that of the data, and log sigma. Nothing depends on the data's units:
+ * sigma_begin, by technique 1 the data's extent, is about four deviations.
+ */
 static kiln_node points_network(const struct ncsn *net, kiln_graph *g, kiln_node x, kiln_node sigma)
 {
-    kiln_node log_sigma = kiln_log(g, sigma);
-    kiln_node size =
-        kiln_sqrt(g, kiln_add_scalar(g, kiln_square(g, sigma), net->ladder.sigma_begin));
-    kiln_node h =
-        kiln_concat(g, 3,
-                    (const kiln_node[]){
-                        kiln_div(g, x, sampling_per_sample(g, size, x)), kiln_mul_scalar(g, x, 0.1),
-                        kiln_mul_scalar(g, sampling_per_sample(g, log_sigma, x), 0.25)},
-                    1);
+    double begin = net->ladder.sigma_begin;
+    kiln_node size = kiln_sqrt(g, kiln_add_scalar(g, kiln_square(g, sigma), begin * begin));
+    kiln_node inputs[] = {
+        kiln_div(g, x, sampling_per_sample(g, size, x)),
+        kiln_mul_scalar(g, x, 4 / begin),
+        kiln_mul_scalar(g, sampling_per_sample(g, kiln_log(g, sigma), x), 0.25),
+    };
+    kiln_node h = kiln_concat(g, 3, inputs, 1);
     static const char *const layers[] = {"layers.0", "layers.1", "layers.2"};
     for (int i = 0; i < 3; i++)
         h = kiln_silu(g, kiln_linear(g, layers[i], h, net->ngf, true));

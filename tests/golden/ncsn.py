@@ -30,7 +30,8 @@ class Mlp(nn.Module):
         self.layers = nn.ModuleList([nn.Linear(i, o) for i, o in ((5, width), (width, width), (width, width), (width, 2))])
 
     def forward(self, x, sigma):
-        h = torch.cat([x / torch.sqrt(sigma**2 + self.sigma_begin), 0.1 * x, (0.25 * sigma.log()).expand(-1, 1)], 1)
+        scaled = x / torch.sqrt(sigma**2 + self.sigma_begin**2)
+        h = torch.cat([scaled, 4 / self.sigma_begin * x, (0.25 * sigma.log()).expand(-1, 1)], 1)
         for layer in self.layers[:-1]:
             h = torch.nn.functional.silu(layer(h))
         return self.layers[-1](h)
