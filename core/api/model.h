@@ -129,6 +129,12 @@ struct kiln_sample_request {
     int steps;           /* 0 = the model's default */
     double eta, guidance, noise_scale;
     bool labelled; /* an i32 [batch] label input is given */
+    bool inpaint;  /* known pixels are kept: see sample_noised */
+    bool preview;  /* sample_step also makes the graph's output "preview" */
+    /* Above 1: the batch is rows of so many samples, each row a way from its
+     * first sample to its last; noise that is injected on the way should be
+     * mixed of theirs. Divides batch. */
+    int columns;
 };
 
 /*
@@ -184,7 +190,9 @@ struct kiln_model {
     void (*sample_start)(void *model, kiln_graph *, const struct kiln_sample_request *,
                          kiln_node noise, kiln_node *carried);
     /* carried, coefficients f32 [n_coefficients], label or 0 -> next; not
-     * called when there are no iterations */
+     * called when there are no iterations. With request->preview, a model that
+     * can also marks as output "preview" what the samples would be, as far as
+     * can be told in this iteration (the predicted x0), as sample_finish does. */
     void (*sample_step)(void *model, kiln_graph *, const struct kiln_sample_request *,
                         const kiln_node *carried, kiln_node coefficients, kiln_node label,
                         kiln_node *next);
@@ -214,6 +222,14 @@ struct kiln_model {
     /* Files of other programs; NULL: export writes one file, nothing but
      * checkpoints and bare state_dicts is read. */
     const struct kiln_exchange *exchange;
+
+    /* Inpainting; NULL = the model cannot. pictures f32 [batch, c, h, w] in
+     * 0..1, coefficients of an iteration -> what carried[0], which has the same
+     * shape, would be at its start if these were the result: the pictures with
+     * that much noise. Known pixels of carried[0] are replaced by it before
+     * sample_step sees them (Lugmayr et al. 2022, eq. 8). */
+    kiln_node (*sample_noised)(void *model, kiln_graph *, const struct kiln_sample_request *,
+                               kiln_node coefficients, kiln_node pictures);
 };
 
 typedef const struct kiln_model *kiln_model_entry_fn(void);

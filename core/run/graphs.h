@@ -94,10 +94,12 @@ enum kiln_status kiln_reconstruct_graph_create(const struct kiln_instance *,
 /*
  * noise   -> output "noise", random, keyed by "rng" (step word 0)
  * start   input "noise" -> the carried states "sampler.<k>"
- * step    input "coefficients" f32 [n_coefficients]; states -> states; NULL
- *         without iterations
+ * step    input "coefficients" f32 [n_coefficients]; states -> states, and
+ *         output "preview" if it is asked for; NULL without iterations
  * finish  states -> output "samples"
- * step and finish have the input "label" i32 [batch] if it is asked for.
+ * step and finish have the input "label" i32 [batch] if it is asked for, and
+ * for inpainting "known" f32 [1, c, h, w] and "mask" f32 [1, 1, h, w], which is
+ * not 0 where the sample is painted.
  */
 struct kiln_sampler_graphs {
     struct kiln_sample_plan plan; /* owned */

@@ -29,6 +29,24 @@ static kiln_node label_input(kiln_graph *g, const struct kiln_sample_request *re
     return request->labelled ? kiln_input(g, "label", KILN_I32, KILN_SHAPE(request->batch)) : 0;
 }
 
+/* Inpainting: x where the mask says so, else the known picture. */
+static kiln_node keep_known(kiln_graph *g, kiln_node mask, kiln_node x, kiln_node known)
+{
+    return kiln_select(g, kiln_expand(g, mask, kiln_shape(g, x)), x, known);
+}
+
+/* The inputs "known" [1, c, h, w] and "mask" [1, 1, h, w]; known is repeated
+ * for the batch. */
+static void known_inputs(kiln_graph *g, struct kiln_shape samples, kiln_node *known,
+                         kiln_node *mask)
+{
+    struct kiln_shape one = samples;
+    one.d[0] = 1;
+    *known = kiln_expand(g, kiln_input(g, "known", KILN_F32, one), samples);
+    one.d[1] = 1;
+    *mask = kiln_input(g, "mask", KILN_F32, one);
+}
+
 static void build_noise(struct kiln_sampler_graphs *out)
 {
     const struct kiln_rng rng = {
@@ -57,7 +75,14 @@ static void build_step(const struct kiln_instance *instance,
     carried_states(g, &out->plan, states);
     int width = out->plan.n_coefficients > 0 ? out->plan.n_coefficients : 1;
     kiln_node coefficients = kiln_input(g, "coefficients", KILN_F32, KILN_SHAPE(width));
-    instance->model->sample_step(instance->state, g, request, states, coefficients,
+    kiln_node present[KILN_MAX_CARRIED], known, mask;
+    memcpy(present, states, sizeof present);
+    if (request->inpaint) {
+        known_inputs(g, out->plan.carried[0], &known, &mask);
+        known = instance->model->sample_noised(instance->state, g, request, coefficients, known);
+        present[0] = keep_known(g, mask, states[0], known);
+    }
+    instance->model->sample_step(instance->state, g, request, present, coefficients,
                                  label_input(g, request), next);
     assign_carried(g, &out->plan, states, next);
 }
@@ -68,12 +93,16 @@ static void build_finish(const struct kiln_instance *instance,
     kiln_graph *g = out->finish;
     kiln_node states[KILN_MAX_CARRIED];
     carried_states(g, &out->plan, states);
-    kiln_node label = label_input(g, request);
-    kiln_graph_output(g, "samples",
-                      instance->model->sample_finish(instance->state, g, request, states, label));
+    kiln_node label = label_input(g, request), known, mask;
+    kiln_node samples = instance->model->sample_finish(instance->state, g, request, states, label);
+    if (request->inpaint) {
+        known_inputs(g, out->plan.carried[0], &known, &mask);
+        samples = keep_known(g, mask, samples, known);
+    }
+    kiln_graph_output(g, "samples", samples);
 }
 
-static enum kiln_status check_request(const struct kiln_model *model, const char *sampler,
+static enum kiln_status check_sampler(const struct kiln_model *model, const char *sampler,
                                       struct kiln_error *error)
 {
     if (!model->samplers || !model->samplers[0])
@@ -93,6 +122,33 @@ static enum kiln_status check_request(const struct kiln_model *model, const char
                      known);
 }
 
+/* What is asked for beyond samples, against what the model can. */
+static enum kiln_status check_request(const struct kiln_model *model,
+                                      const struct kiln_sample_request *request,
+                                      const struct kiln_sample_plan *plan, struct kiln_error *error)
+{
+    if (request->inpaint &&
+        (!model->sample_noised || plan->n_iterations == 0 || plan->carried[0].n != 4))
+        return kiln_fail(error, KILN_INPUT, "model %s cannot paint into a picture%s", model->name,
+                         plan->carried[0].n == 2 && model->sample_noised ? " of points" : "");
+    if (request->preview && plan->n_iterations == 0)
+        return kiln_fail(error, KILN_INPUT,
+                         "model %s draws in one step: there is nothing to animate", model->name);
+    if (request->columns > 1 && request->batch % request->columns)
+        return kiln_fail(error, KILN_INPUT, "rows of %d do not divide a batch of %lld samples",
+                         request->columns, (long long)request->batch);
+    return KILN_OK;
+}
+
+static bool has_output(const kiln_graph *g, const char *name)
+{
+    kiln_node node;
+    for (int i = 0; i < kiln_graph_n_outputs(g); i++)
+        if (!strcmp(kiln_graph_output_at(g, i, &node), name))
+            return true;
+    return false;
+}
+
 static bool plan_is_sound(const struct kiln_sample_plan *plan)
 {
     bool sound = plan->n_carried >= 1 && plan->n_carried <= KILN_MAX_CARRIED &&
@@ -110,12 +166,14 @@ enum kiln_status kiln_sampler_graphs_create(const struct kiln_instance *instance
 {
     const struct kiln_model *model = instance->model;
     *out = (struct kiln_sampler_graphs){0};
-    enum kiln_status status = check_request(model, request->sampler, error);
+    enum kiln_status status = check_sampler(model, request->sampler, error);
     if (!status)
         status = model->sample_plan(instance->state, request, &out->plan, error);
     if (!status && !plan_is_sound(&out->plan))
         status =
             kiln_fail(error, KILN_INPUT, "model %s made an unsound sampling plan", model->name);
+    if (!status)
+        status = check_request(model, request, &out->plan, error);
     if (status)
         goto fail;
     bool iterates = out->plan.n_iterations > 0;
@@ -135,6 +193,9 @@ enum kiln_status kiln_sampler_graphs_create(const struct kiln_instance *instance
     const kiln_graph *const graphs[] = {out->noise, out->start, out->finish, out->step};
     for (int i = 0; !status && i < 3 + iterates; i++)
         status = kiln_graph_error(graphs[i], error);
+    if (!status && request->preview && !has_output(out->step, "preview"))
+        status = kiln_fail(error, KILN_INPUT, "model %s shows nothing on the way: no animation",
+                           model->name);
     if (!status)
         return KILN_OK;
 fail:

@@ -41,12 +41,35 @@ bool kiln_sampler_takes_labels(const kiln_sampler *);
 /* Iterations of one batch, for progress; at least 1. */
 int kiln_sampler_iterations(const kiln_sampler *);
 
+/* A picture to be painted into. */
+struct kiln_known {
+    float *picture; /* [c, h, w] in 0..1, malloc'd */
+    float *mask;    /* [h, w], 1 where it is painted, 0 where it is kept; malloc'd */
+};
+
+/*
+ * Reads a picture and the mask of what is painted (white; 128 and more counts
+ * as white) as PNG files of the samples' size, [n, c, h, w]. A grey picture
+ * serves for a model of colours, one with colours not for a grey model. A file
+ * that does not fit, or a mask without white, is KILN_INPUT.
+ */
+enum kiln_status kiln_known_read(const char *picture, const char *mask,
+                                 const struct kiln_shape *samples, struct kiln_known *,
+                                 struct kiln_error *);
+void kiln_known_finish(struct kiln_known *);
+
 /* What to draw. Sizes in elements follow from count and the shapes above. */
 struct kiln_sample_job {
     uint64_t seed;
-    int64_t first, count; /* samples first .. first + count - 1 of the seed */
-    const float *noise;   /* initial noise of the count samples, or NULL: drawn */
-    const int32_t *label; /* [count] if the request is labelled, else NULL */
+    int64_t first, count;           /* samples first .. first + count - 1 of the seed */
+    const float *noise;             /* initial noise of the count samples, or NULL: drawn */
+    const int32_t *label;           /* [count] if the request is labelled, else NULL */
+    const struct kiln_known *known; /* if the request is for inpainting, else NULL */
+    /* Where the request is for previews: frame f, [count, ...] samples each,
+     * is what they look like in iteration f n_iterations / n_frames, rounded
+     * down. n_frames is at most the number of iterations. */
+    int n_frames;
+    float *frames;
     /* Called after each iteration (may be NULL): done of total; false stops
      * the job with KILN_INTERRUPTED. */
     bool (*progress)(void *user, int64_t done, int64_t total);

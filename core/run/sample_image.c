@@ -7,19 +7,31 @@
 #include "core/run/plot.h"
 #include "core/run/safetensors.h"
 
+enum kiln_status kiln_samples_draw(const float *samples, const struct kiln_shape *shape,
+                                   int columns, const double range[4], struct kiln_image *image,
+                                   struct kiln_error *error)
+{
+    const struct kiln_grid_options grid = {.columns = columns};
+    const struct kiln_series points = {.mark = KILN_MARK_POINTS, .n = shape->d[0], .data = samples};
+    struct kiln_panel plot = {.equal = true, .n_series = 1, .series = &points};
+    if (range) {
+        plot.x_min = range[0];
+        plot.x_max = range[1];
+        plot.y_min = range[2];
+        plot.y_max = range[3];
+    }
+    return shape->n == 2
+               ? kiln_plot_draw(1, (const struct kiln_panel *const[]){&plot}, 1, image, error)
+               : kiln_image_grid(samples, shape->d[0], shape->d[1], shape->d[2], shape->d[3], &grid,
+                                 image, error);
+}
+
 enum kiln_status kiln_samples_write_png(const char *path, const float *samples,
                                         const struct kiln_shape *shape, int columns, int n_texts,
                                         const struct kiln_png_text *texts, struct kiln_error *error)
 {
     struct kiln_image image = {0};
-    const struct kiln_grid_options grid = {.columns = columns};
-    const struct kiln_series points = {.mark = KILN_MARK_POINTS, .n = shape->d[0], .data = samples};
-    const struct kiln_panel plot = {.equal = true, .n_series = 1, .series = &points};
-    enum kiln_status status =
-        shape->n == 2
-            ? kiln_plot_draw(1, (const struct kiln_panel *const[]){&plot}, 1, &image, error)
-            : kiln_image_grid(samples, shape->d[0], shape->d[1], shape->d[2], shape->d[3], &grid,
-                              &image, error);
+    enum kiln_status status = kiln_samples_draw(samples, shape, columns, NULL, &image, error);
     if (!status)
         status = kiln_png_write(path, &image, n_texts, texts, error);
     kiln_image_finish(&image);

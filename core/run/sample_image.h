@@ -7,11 +7,22 @@
 
 #include "core/run/png_write.h"
 
-/* samples: f32 [n, c, h, w] in 0..1, or points [n, 2]. columns 0: near-square
- * (pictures only). */
+/* One image of samples: f32 [n, c, h, w] in 0..1 as a grid, or points [n, 2] as
+ * a plot of range x_min, x_max, y_min, y_max; NULL = the points'. columns 0:
+ * near-square (pictures only). *image belongs to the caller. */
+enum kiln_status kiln_samples_draw(const float *samples, const struct kiln_shape *shape,
+                                   int columns, const double range[4], struct kiln_image *image,
+                                   struct kiln_error *);
+/* The same as a PNG file. */
 enum kiln_status kiln_samples_write_png(const char *path, const float *samples,
                                         const struct kiln_shape *shape, int columns, int n_texts,
                                         const struct kiln_png_text *, struct kiln_error *);
+/* An animated PNG: n_frames frames, each of the samples' shape, then the samples
+ * for longer. Points have the same axes throughout. */
+enum kiln_status kiln_samples_write_animation(const char *path, int n_frames, const float *frames,
+                                              const float *samples, const struct kiln_shape *shape,
+                                              int columns, int n_texts,
+                                              const struct kiln_png_text *, struct kiln_error *);
 /* A safetensors file with f32 "samples" of the shape and, where label is not
  * NULL, int64 "labels" [n]. */
 enum kiln_status kiln_samples_write_raw(const char *path, const float *samples,

@@ -110,7 +110,8 @@ void diffusion_figures(const struct diffusion *, kiln_graph *, const struct kiln
     .sample_plan = diffusion_sample_plan,                                                          \
     .sample_start = diffusion_sample_start,                                                        \
     .sample_step = diffusion_sample_step,                                                          \
-    .sample_finish = diffusion_sample_finish
+    .sample_finish = diffusion_sample_finish,                                                      \
+    .sample_noised = diffusion_sample_noised
 /* clang-format on */
 
 int diffusion_phases(void *model, struct kiln_phase phases[KILN_MAX_PHASES]);
@@ -123,5 +124,7 @@ void diffusion_sample_step(void *model, kiln_graph *, const struct kiln_sample_r
                            kiln_node *next);
 kiln_node diffusion_sample_finish(void *model, kiln_graph *, const struct kiln_sample_request *,
                                   const kiln_node *carried, kiln_node label);
+kiln_node diffusion_sample_noised(void *model, kiln_graph *, const struct kiln_sample_request *,
+                                  kiln_node coefficients, kiln_node pictures);
 
 #endif

@@ -117,6 +117,12 @@ static kiln_node guided_network(const struct diffusion *d, kiln_graph *g, kiln_n
     return kiln_add(g, on_null, kiln_mul_scalar(g, kiln_sub(g, on_label, on_null), guidance));
 }
 
+/* From the network's range to 0..1. */
+static kiln_node to_pictures(const struct diffusion *d, kiln_graph *g, kiln_node x)
+{
+    return d->unit_range ? x : kiln_add_scalar(g, kiln_mul_scalar(g, x, 0.5), 0.5);
+}
+
 void diffusion_sample_step(void *model, kiln_graph *g, const struct kiln_sample_request *request,
                            const kiln_node *carried, kiln_node row, kiln_node label,
                            kiln_node *next)
@@ -137,17 +143,18 @@ void diffusion_sample_step(void *model, kiln_graph *g, const struct kiln_sample_
     const char *name = sampling_name(request, diffusion_samplers);
     if (d->clip > 0 && (!strcmp(name, "ddpm") || !strcmp(name, "ddim")))
         x0 = kiln_clamp(g, x0, -d->clip, d->clip);
-    struct kiln_rng rng = {.kind = KILN_RNG_NORMAL, .stream = STREAM_SAMPLER};
     kiln_node sources[SOURCE_H + SAMPLER_MAX_HISTORY] = {
         [SOURCE_X] = x,
         [SOURCE_X0] = x0,
         [SOURCE_E] = combine(g, row, ROW_E_X, x, ROW_E_OUT, out),
-        [SOURCE_Z] = kiln_random(g, kiln_shape(g, x), rng),
+        [SOURCE_Z] = sampling_noise(g, request, x, STREAM_SAMPLER),
     };
     for (int k = 0; k < table.n_history; k++)
         sources[SOURCE_H + k] = carried[1 + k];
     for (int k = 0; k <= table.n_history; k++)
         next[k] = next_value(&table, g, k, row, sources);
+    if (request->preview)
+        kiln_graph_output(g, "preview", to_pictures(d, g, x0));
     kiln_graph_label(g, "");
     sampler_table_finish(&table);
 }
@@ -158,7 +165,16 @@ kiln_node diffusion_sample_finish(void *model, kiln_graph *g,
 {
     const struct diffusion *d = model;
     (void)request, (void)label;
-    if (d->unit_range)
-        return carried[0];
-    return kiln_add_scalar(g, kiln_mul_scalar(g, carried[0], 0.5), 0.5);
+    return to_pictures(d, g, carried[0]);
+}
+
+kiln_node diffusion_sample_noised(void *model, kiln_graph *g,
+                                  const struct kiln_sample_request *request, kiln_node row,
+                                  kiln_node pictures)
+{
+    const struct diffusion *d = model;
+    if (!d->unit_range)
+        pictures = kiln_add_scalar(g, kiln_mul_scalar(g, pictures, 2), -1);
+    return sampling_noised(g, request, pictures, sampling_word(g, row, ROW_SIGNAL, pictures),
+                           sampling_word(g, row, ROW_NOISE, pictures));
 }

@@ -51,8 +51,10 @@ static void pndm_head(const struct sampler_filler *f, int i, double t)
     row[ROW_T] = (float)t;
     row[ROW_IN_SCALE] = 1;
     row[ROW_E_OUT] = 1;
-    /* x0 is only for pictures along the way */
     double a = sampler_alpha_bar(f, t, 1);
+    row[ROW_SIGNAL] = (float)sqrt(a);
+    row[ROW_NOISE] = (float)sqrt(1 - a);
+    /* x0 is only for pictures along the way */
     bool v = f->options->prediction == PREDICT_V;
     row[ROW_X0_X] = (float)(v ? sqrt(a) : 1 / sqrt(a));
     row[ROW_X0_OUT] = (float)(v ? -sqrt(1 - a) : -sqrt(1 - a) / sqrt(a));

@@ -20,6 +20,8 @@ void sampler_head_vp(const struct sampler_filler *f, int i, double t, double a, 
     float *row = sampler_row_at(f, i);
     row[ROW_T] = (float)t;
     row[ROW_IN_SCALE] = 1;
+    row[ROW_SIGNAL] = (float)a;
+    row[ROW_NOISE] = (float)s;
     switch (f->options->prediction) {
     case PREDICT_EPSILON:
         row[ROW_X0_X] = (float)(1 / a);
@@ -47,6 +49,8 @@ void sampler_head_ve(const struct sampler_filler *f, int i, double t, double sig
     double norm = sigma * sigma + 1;
     row[ROW_T] = (float)t;
     row[ROW_IN_SCALE] = (float)(1 / sqrt(norm));
+    row[ROW_SIGNAL] = 1;
+    row[ROW_NOISE] = (float)sigma;
     switch (f->options->prediction) {
     case PREDICT_EPSILON:
         row[ROW_X0_X] = 1;

@@ -61,7 +61,17 @@ struct sampler_options {
 };
 
 /* Words at the start of a row. */
-enum { ROW_T, ROW_IN_SCALE, ROW_X0_X, ROW_X0_OUT, ROW_E_X, ROW_E_OUT, ROW_NEXT };
+enum {
+    ROW_T,
+    ROW_IN_SCALE,
+    ROW_SIGNAL, /* x at the start of the iteration is signal x0 + noise epsilon */
+    ROW_NOISE,
+    ROW_X0_X,
+    ROW_X0_OUT,
+    ROW_E_X,
+    ROW_E_OUT,
+    ROW_NEXT
+};
 /* Sources of a carried tensor's next value; histories follow SOURCE_H. */
 enum { SOURCE_X, SOURCE_X0, SOURCE_E, SOURCE_Z, SOURCE_H };
 enum { SAMPLER_MAX_HISTORY = 5 };

@@ -1,6 +1,11 @@
 /* What the samplers of all plugins share. */
 #include "models/common/sampling.h"
 
+#include <math.h>
+
+/* Far from the streams of any model. */
+enum { STREAM_KNOWN = 0x8000 };
+
 const char *const sampling_prior_names[] = {"prior", NULL};
 
 const char *sampling_name(const struct kiln_sample_request *request, const char *const *names)
@@ -26,6 +31,50 @@ kiln_node sampling_word(kiln_graph *g, kiln_node row, int index, kiln_node x)
 kiln_node sampling_per_sample(kiln_graph *g, kiln_node values, kiln_node x)
 {
     return kiln_reshape(g, values, broadcast_shape(g, x, kiln_shape(g, x).d[0]));
+}
+
+/* Weights [1, columns, 1] of the first (or last) sample's noise along a row. */
+static kiln_node row_weights(kiln_graph *g, int columns, bool first)
+{
+    enum { MAX_COLUMNS = 64 };
+    const double quarter_turn = 1.57079632679489661923;
+    float weights[MAX_COLUMNS];
+    if (columns > MAX_COLUMNS) {
+        kiln_graph_fail(g, "rows of %d: more than %d", columns, MAX_COLUMNS);
+        return 0;
+    }
+    for (int i = 0; i < columns; i++) {
+        double angle = quarter_turn * (first ? columns - 1 - i : i) / (columns - 1);
+        weights[i] = (float)sin(angle);
+    }
+    return kiln_constant(g, KILN_F32, KILN_SHAPE(1, columns, 1), weights);
+}
+
+kiln_node sampling_noise(kiln_graph *g, const struct kiln_sample_request *request, kiln_node x,
+                         uint32_t stream)
+{
+    struct kiln_rng rng = {.kind = KILN_RNG_NORMAL, .stream = stream};
+    struct kiln_shape shape = kiln_shape(g, x);
+    kiln_node z = kiln_random(g, shape, rng);
+    if (request->columns < 2)
+        return z;
+    int64_t columns = request->columns, rows = request->batch / columns,
+            elements = kiln_shape_count(&shape) / request->batch;
+    z = kiln_reshape(g, z, KILN_SHAPE(rows, columns, elements));
+    kiln_node first = kiln_narrow(g, z, 1, 0, 1), last = kiln_narrow(g, z, 1, columns - 1, 1);
+    kiln_node mixed = kiln_add(g, kiln_mul(g, first, row_weights(g, request->columns, true)),
+                               kiln_mul(g, last, row_weights(g, request->columns, false)));
+    return kiln_reshape(g, mixed, shape);
+}
+
+kiln_node sampling_noised(kiln_graph *g, const struct kiln_sample_request *request,
+                          kiln_node pictures, kiln_node signal, kiln_node noise)
+{
+    kiln_graph_label(g, "inpaint");
+    kiln_node z = sampling_noise(g, request, pictures, STREAM_KNOWN);
+    kiln_node noised = kiln_add(g, kiln_mul(g, signal, pictures), kiln_mul(g, noise, z));
+    kiln_graph_label(g, "");
+    return noised;
 }
 
 void sampling_prior_plan(int64_t latent_size, const struct kiln_sample_request *request,

@@ -15,6 +15,19 @@ kiln_node sampling_word(kiln_graph *, kiln_node row, int index, kiln_node x);
 kiln_node sampling_per_sample(kiln_graph *, kiln_node values, kiln_node x);
 
 /*
+ * Noise N(0, 1) like x that a sampler injects, of the random stream. Along a
+ * row of an interpolation (request->columns) it is mixed of the row's first
+ * and last sample's noise by cosine and sine, so that it stays N(0, 1) and the
+ * samples go smoothly from one to the other, as in ncsnv2.
+ */
+kiln_node sampling_noise(kiln_graph *, const struct kiln_sample_request *, kiln_node x,
+                         uint32_t stream);
+/* signal pictures + noise epsilon: known pictures as they are at an iteration
+ * whose row of coefficients has these words, for struct kiln_model.sample_noised. */
+kiln_node sampling_noised(kiln_graph *, const struct kiln_sample_request *, kiln_node pictures,
+                          kiln_node signal, kiln_node noise);
+
+/*
  * The sampler of a decoder: its noise is the latent code z ~ N(0, 1), f32
  * [batch, latent_size], which finish decodes.
  */

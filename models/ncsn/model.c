@@ -271,6 +271,7 @@ const struct kiln_model ncsn_model = {
     .sample_start = ncsn_sample_start,
     .sample_step = ncsn_sample_step,
     .sample_finish = ncsn_sample_finish,
+    .sample_noised = ncsn_sample_noised,
     .describe = describe,
     .reference = "ermongroup/ncsnv2",
     .derive = derive,

@@ -60,6 +60,8 @@ void ncsn_sample_step(void *model, kiln_graph *, const struct kiln_sample_reques
                       kiln_node *next);
 kiln_node ncsn_sample_finish(void *model, kiln_graph *, const struct kiln_sample_request *,
                              const kiln_node *carried, kiln_node label);
+kiln_node ncsn_sample_noised(void *model, kiln_graph *, const struct kiln_sample_request *,
+                             kiln_node coefficients, kiln_node pictures);
 
 /* Plain and annealed Langevin dynamics on a mixture. */
 extern const struct kiln_study ncsn_study_langevin;

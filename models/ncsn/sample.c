@@ -146,8 +146,7 @@ void ncsn_sample_step(void *model, kiln_graph *g, const struct kiln_sample_reque
     kiln_node level = kiln_cast(g, word(g, row, ROW_LEVEL, n), KILN_I32);
     kiln_node sigma = word(g, row, ROW_SIGMA, n);
     kiln_node score = ncsn_score(net, g, x, level, sigma, false);
-    struct kiln_rng rng = {.kind = KILN_RNG_NORMAL, .stream = STREAM_SAMPLER};
-    kiln_node z = kiln_random(g, kiln_shape(g, x), rng);
+    kiln_node z = sampling_noise(g, request, x, STREAM_SAMPLER);
     kiln_graph_label(g, "sampler");
     kiln_node step = word(g, row, ROW_STEP, n), noise = word(g, row, ROW_NOISE, n);
     if (!strcmp(sampling_name(request, ncsn_samplers), "pc")) {
@@ -161,6 +160,10 @@ void ncsn_sample_step(void *model, kiln_graph *g, const struct kiln_sample_reque
     }
     kiln_node moved = kiln_add(g, x, kiln_mul(g, sampling_per_sample(g, step, x), score));
     next[0] = kiln_add(g, moved, kiln_mul(g, sampling_per_sample(g, noise, x), z));
+    if (request->preview) { /* Tweedie's formula */
+        kiln_node variance = sampling_per_sample(g, kiln_square(g, sigma), x);
+        kiln_graph_output(g, "preview", kiln_add(g, x, kiln_mul(g, variance, score)));
+    }
     kiln_graph_label(g, "");
 }
 
@@ -169,4 +172,12 @@ kiln_node ncsn_sample_finish(void *model, kiln_graph *g, const struct kiln_sampl
 {
     (void)model, (void)g, (void)request, (void)label;
     return carried[0];
+}
+
+kiln_node ncsn_sample_noised(void *model, kiln_graph *g, const struct kiln_sample_request *request,
+                             kiln_node row, kiln_node pictures)
+{
+    (void)model;
+    return sampling_noised(g, request, pictures, kiln_scalar(g, 1),
+                           sampling_word(g, row, ROW_SIGMA, pictures));
 }

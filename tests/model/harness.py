@@ -5,6 +5,7 @@ import struct
 import subprocess
 import sys
 import tempfile
+import zlib
 
 KILN, CONFIGS = os.path.abspath(sys.argv[1]), os.path.abspath(sys.argv[2])
 TINY = os.path.join(CONFIGS, "tiny-vae.ini")
@@ -88,16 +89,36 @@ def floats(entry):
     return struct.unpack(f"<{len(entry[2]) // 4}f", entry[2])
 
 
-def png_texts(path):
-    data, at, texts = read(path), 8, {}
+def png_chunks(path):
+    data, at = read(path), 8
     check(data[:8] == b"\x89PNG\r\n\x1a\n", f"{path}: not a PNG file")
     while at < len(data):
         length, kind = struct.unpack(">I4s", data[at:at + 8])
-        if kind == b"tEXt":
-            key, value = data[at + 8:at + 8 + length].split(b"\0", 1)
-            texts[key.decode()] = value.decode("latin-1")
+        yield kind.decode(), data[at + 8:at + 8 + length]
         at += 12 + length
+
+
+def png_texts(path):
+    texts = {}
+    for kind, data in png_chunks(path):
+        if kind == "tEXt":
+            key, value = data.split(b"\0", 1)
+            texts[key.decode()] = value.decode("latin-1")
     return texts
+
+
+def write_png(path, rows):
+    """rows of grey values, or of (red, green, blue)."""
+    def chunk(kind, data):
+        body = kind + data
+        return struct.pack(">I", len(data)) + body + struct.pack(">I", zlib.crc32(body))
+    colour = not isinstance(rows[0][0], int)
+    header = struct.pack(">IIBBBBB", len(rows[0]), len(rows), 8, 2 if colour else 0, 0, 0, 0)
+    pixels = b"".join(b"\0" + bytes(value for pixel in row for value in (pixel if colour else [pixel]))
+                      for row in rows)
+    with open(path, "wb") as file:
+        file.write(b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header)
+                   + chunk(b"IDAT", zlib.compress(pixels)) + chunk(b"IEND", b""))
 
 
 def folder():

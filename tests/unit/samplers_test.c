@@ -174,6 +174,83 @@ static void tables_match_diffusers(void **unused)
     json_decref(cases);
 }
 
+/* What a perfect network predicts, in signal x0 + noise e scaled to unit variance. */
+static double perfect(const struct sampler_options *options, const float *row, double x0, double e)
+{
+    double size = hypot(row[ROW_SIGNAL], row[ROW_NOISE]);
+    double a = row[ROW_SIGNAL] / size, s = row[ROW_NOISE] / size;
+    return options->prediction == PREDICT_EPSILON  ? e
+           : options->prediction == PREDICT_SAMPLE ? x0
+                                                   : a * e - s * x0;
+}
+
+/*
+ * With a perfect network, an iteration takes signal x0 + noise e to the next
+ * row's level: its x0 has the next signal, what else there is the variance of
+ * the next noise, and the last one ends at x0.
+ */
+static void check_levels(const struct sampler_options *options, const struct sampler_table *table)
+{
+    bool pndm = options->kind == SAMPLER_PNDM; /* ends at alpha_bar[0] */
+    double basis[3][2] = {{1, 0}, {0, 1}, {0, 0}}; /* x0, e and z, each alone */
+    double carried[3][1 + SAMPLER_MAX_HISTORY] = {{0}};
+    for (int i = 0; i < table->n_rows; i++) {
+        const float *row = table->rows + (size_t)i * table->row_words;
+        const float *after = i + 1 < table->n_rows ? row + table->row_words : NULL;
+        for (int b = 0; b < 3; b++) {
+            double *c = carried[b], next[1 + SAMPLER_MAX_HISTORY] = {0};
+            if (i == 0 || table->n_history == 0)
+                c[0] = row[ROW_SIGNAL] * basis[b][0] + row[ROW_NOISE] * basis[b][1];
+            double out = perfect(options, row, basis[b][0], basis[b][1]), x = c[0];
+            double sources[SOURCE_H + SAMPLER_MAX_HISTORY] = {
+                x, row[ROW_X0_X] * x + row[ROW_X0_OUT] * out,
+                row[ROW_E_X] * x + row[ROW_E_OUT] * out, b == 2};
+            assert_true(pndm || fabs(sources[SOURCE_X0] - basis[b][0]) < 2e-3);
+            for (int h = 0; h < table->n_history; h++)
+                sources[SOURCE_H + h] = c[1 + h];
+            for (int k = 0; k <= table->n_history; k++)
+                for (int s = 0; s < SOURCE_H + table->n_history; s++)
+                    next[k] += row[sampler_row_index(table, k, s)] * sources[s];
+            for (int k = 0; k <= table->n_history; k++)
+                c[k] = next[k];
+        }
+        double signal = after ? after[ROW_SIGNAL] : 1, noise = after ? after[ROW_NOISE] : 0;
+        double found = hypot(carried[1][0], carried[2][0]);
+        double bound = after || !pndm ? 2e-3 : 0.02;
+        if (!(fabs(carried[0][0] - signal) < bound * fmax(signal, noise)) ||
+            !(fabs(found - noise) < bound * fmax(signal, noise)))
+            fail_msg("%s prediction %d: after iteration %d: %g x0 + %g noise, expected %g, %g",
+                     sampler_names[options->kind], options->prediction, i, carried[0][0], found,
+                     signal, noise);
+    }
+}
+
+static void rows_tell_the_noise_of_their_start(void **unused)
+{
+    (void)unused;
+    struct noise_schedule schedule;
+    struct sampler_table table;
+    assert_int_equal(noise_schedule_init(&schedule, "linear", 1000, 1e-4, 0.02, 0, NULL), KILN_OK);
+    for (int kind = 0; kind < SAMPLER_COUNT; kind++)
+        for (int prediction = PREDICT_EPSILON; prediction <= PREDICT_V; prediction++) {
+            struct sampler_options options = {.kind = (enum sampler_kind)kind,
+                                              .steps = 20,
+                                              .prediction = (enum prediction_type)prediction,
+                                              .noise_scale = 1,
+                                              .eta = 0.5};
+            if (sampler_table_init(&table, &schedule, &options, NULL))
+                continue; /* refused with this prediction */
+            /* pndm mixes outputs of several times, over which v is not constant */
+            if (kind == SAMPLER_PNDM && prediction == PREDICT_V) {
+                sampler_table_finish(&table);
+                continue;
+            }
+            check_levels(&options, &table);
+            sampler_table_finish(&table);
+        }
+    noise_schedule_finish(&schedule);
+}
+
 static void tables_refuse_bad_input(void **unused)
 {
     (void)unused;
@@ -196,6 +273,7 @@ int main(void)
         cmocka_unit_test(schedules_match_published_values),
         cmocka_unit_test(schedules_refuse_bad_input),
         cmocka_unit_test(tables_match_diffusers),
+        cmocka_unit_test(rows_tell_the_noise_of_their_start),
         cmocka_unit_test(tables_refuse_bad_input),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
