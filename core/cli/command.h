@@ -33,8 +33,9 @@
     X(tune)
 
 /*
- * One option. An option with set is sugar for --set: its argument becomes the
- * value of that key ("train.steps"). The others are read by the command.
+ * One option. An option with set is sugar for --set: its argument, or true for
+ * a flag, becomes the value of that key ("train.steps"). The others are read by
+ * the command.
  */
 struct kiln_cli_option {
     const char *name;     /* long name without dashes; NULL ends a table */

@@ -127,6 +127,8 @@ static enum kiln_status take_option(struct kiln_cli *cli, int index, const char 
 {
     const struct kiln_cli_option *option = &cli->command->options[index];
     cli->values[index] = option->argument ? argument : "";
+    if (!option->argument)
+        argument = "true";
     if (option->set || strcmp(option->name, "set") == 0)
         return add_override(cli, option, argument, error);
     return KILN_OK;

@@ -22,13 +22,23 @@ static void append_word(struct kiln_text *text, const char *word)
     kiln_text_append(text, "'");
 }
 
+static bool is_flag(const struct kiln_cli_option *options, const char *name)
+{
+    for (int i = 0; options[i].name; i++)
+        if (!strcmp(options[i].name, name))
+            return !options[i].argument;
+    return false;
+}
+
 /* --set S.K=V as it is; sugar ("--steps", "train.steps=5") as its option. */
-static void append_override(struct kiln_text *text, const struct kiln_config_override *override)
+static void append_override(struct kiln_text *text, const struct kiln_cli_option *options,
+                            const struct kiln_config_override *override)
 {
     const char *value = strchr(override->assignment, '=');
     kiln_text_append(text, " %s", override->option);
-    append_word(text,
-                strcmp(override->option, "--set") != 0 && value ? value + 1 : override->assignment);
+    if (!is_flag(options, override->option + 2))
+        append_word(text, strcmp(override->option, "--set") != 0 && value ? value + 1
+                                                                          : override->assignment);
 }
 
 void kiln_cli_replay(const struct kiln_cli *cli, struct kiln_text *text)
@@ -38,7 +48,7 @@ void kiln_cli_replay(const struct kiln_cli *cli, struct kiln_text *text)
     for (int i = 0; i < cli->n_arguments; i++)
         append_word(text, cli->arguments[i]);
     for (int i = 0; i < cli->n_overrides; i++)
-        append_override(text, &cli->overrides[i]);
+        append_override(text, options, &cli->overrides[i]);
     for (int i = 0; options && options[i].name; i++) {
         if (!cli->values[i] || options[i].set || strcmp(options[i].name, "set") == 0)
             continue;

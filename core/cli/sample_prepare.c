@@ -5,11 +5,7 @@
 #include "core/cli/sampling.h"
 #include "core/run/sample_image.h"
 
-enum {
-    COLUMNS = 8,      /* of a grid of interpolations */
-    MAX_COLUMNS = 40, /* of a grid of classes */
-    MAX_FRAMES = 48,
-};
+enum { COLUMNS = 8 /* of a grid of interpolations */, MAX_FRAMES = 48 };
 
 enum kiln_status kiln_sampling_choose_outputs(struct kiln_sampling *s, struct kiln_error *error)
 {
@@ -89,15 +85,6 @@ static enum kiln_status interpolate(struct kiln_sampling *s, struct kiln_error *
     return status;
 }
 
-/* Samples of each class in one line of the grid, or in several equal ones. */
-static int class_columns(int64_t each)
-{
-    for (int columns = MAX_COLUMNS; columns >= MAX_COLUMNS / 4; columns--)
-        if (each % columns == 0)
-            return columns;
-    return (int)(each < MAX_COLUMNS ? each : MAX_COLUMNS);
-}
-
 /* --class K, or all: equally many of each class, a line of the grid each. */
 static enum kiln_status choose_classes(struct kiln_sampling *s, struct kiln_error *error)
 {
@@ -111,19 +98,19 @@ static enum kiln_status choose_classes(struct kiln_sampling *s, struct kiln_erro
             return status;
     } else if (s->columns) {
         each = s->columns; /* rows of an interpolation are of one class */
-    } else if (s->noise) {
-        each = (s->job.count + n_classes - 1) / n_classes;
     } else {
         each = (s->job.count + n_classes - 1) / n_classes;
-        s->job.count = each * n_classes;
+        if (!s->noise) /* a file of noise decides how many there are */
+            s->job.count = each * n_classes;
     }
     s->labels = malloc((size_t)s->job.count * sizeof *s->labels);
     if (!s->labels)
         return kiln_fail(error, KILN_MACHINE, "sample: out of memory");
-    for (int64_t i = 0; i < s->job.count; i++)
-        s->labels[i] = (int32_t)(only < 0 ? i / each % n_classes : only);
+    kiln_sample_labels(s->job.count, each, n_classes, s->labels);
+    for (int64_t i = 0; i < s->job.count && only >= 0; i++)
+        s->labels[i] = (int32_t)only;
     if (only < 0 && !s->columns)
-        s->columns = class_columns(each);
+        s->columns = kiln_sample_class_columns(each);
     s->job.label = s->labels;
     return KILN_OK;
 }

@@ -58,6 +58,13 @@ enum kiln_status kiln_known_read(const char *picture, const char *mask,
                                  struct kiln_error *);
 void kiln_known_finish(struct kiln_known *);
 
+/* Labels of n samples, each of a class after another: 0 0 0 1 1 1 2 .. for each
+ * = 3, from 0 again after the last class. */
+void kiln_sample_labels(int64_t n, int64_t each, int64_t n_classes, int32_t *label);
+/* Columns of a grid in which the samples of a class fill a line, or several; 0,
+ * near-square, for one of each. */
+int kiln_sample_class_columns(int64_t each);
+
 /* What to draw. Sizes in elements follow from count and the shapes above. */
 struct kiln_sample_job {
     uint64_t seed;

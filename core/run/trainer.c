@@ -41,6 +41,7 @@ static enum kiln_status create_sampler(struct kiln_trainer *t, struct kiln_error
     t->n_samples = kiln_config_int(t->config, "sample", "n");
     struct kiln_sample_request request;
     kiln_sample_request_read(t->config, t->n_samples, &request);
+    request.labelled = t->experiment.info.n_classes > 0;
     enum kiln_status status =
         kiln_sampler_create(&t->experiment.instance, &request, &t->sampler, error);
     if (status)
@@ -51,6 +52,21 @@ static enum kiln_status create_sampler(struct kiln_trainer *t, struct kiln_error
     return t->samples ? KILN_OK
                       : kiln_fail(error, KILN_MACHINE, "[sample] n: out of memory for %lld samples",
                                   (long long)t->n_samples);
+}
+
+/* Grids of a model that takes a class show a class in each row, in turn. */
+static enum kiln_status label_samples(struct kiln_trainer *t, struct kiln_error *error)
+{
+    int64_t n_classes = t->experiment.info.n_classes;
+    if (!t->sampler || !n_classes || !kiln_sampler_takes_labels(t->sampler))
+        return KILN_OK;
+    int64_t each = t->n_samples > n_classes ? t->n_samples / n_classes : 1;
+    t->sample_labels = malloc((size_t)t->n_samples * sizeof *t->sample_labels);
+    if (!t->sample_labels)
+        return kiln_fail(error, KILN_MACHINE, "[sample] n: out of memory");
+    kiln_sample_labels(t->n_samples, each, n_classes, t->sample_labels);
+    t->sample_columns = kiln_sample_class_columns(each);
+    return KILN_OK;
 }
 
 /* --- data ------------------------------------------------------------------------ */
@@ -93,7 +109,7 @@ static enum kiln_status compile(struct kiln_trainer *t, struct kiln_error *error
                                         &t->executables[i], error);
     if (!status && t->sampler)
         status = kiln_sampler_compile(t->sampler, t->session, t->optimizer.update.ema, error);
-    return status;
+    return status ? status : label_samples(t, error);
 }
 
 /* First values, or those of the checkpoint. */
@@ -135,8 +151,7 @@ static enum kiln_status open_log(struct kiln_trainer *t, struct kiln_error *erro
 
 /* --- all of it ------------------------------------------------------------------------ */
 
-enum kiln_status kiln_trainer_create(kiln_config *config,
-                                     const struct kiln_train_options *options,
+enum kiln_status kiln_trainer_create(kiln_config *config, const struct kiln_train_options *options,
                                      struct kiln_trainer *t, struct kiln_error *error)
 {
     *t = (struct kiln_trainer){
@@ -186,5 +201,6 @@ void kiln_trainer_finish(struct kiln_trainer *t)
     free(t->index);
     free(t->staging);
     free(t->samples);
+    free(t->sample_labels);
     free(t->checkpoint_path);
 }

@@ -40,6 +40,8 @@ struct kiln_trainer {
     kiln_sampler *sampler;
     int64_t n_samples;
     float *samples;
+    int32_t *sample_labels; /* [n_samples], NULL if the model takes no class */
+    int sample_columns;     /* of the grid; 0 = near-square */
 
     /* files */
     int lock;

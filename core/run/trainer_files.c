@@ -66,6 +66,7 @@ enum kiln_status kiln_trainer_draw_samples(struct kiln_trainer *t, struct kiln_e
     const struct kiln_sample_job job = {
         .seed = (uint64_t)kiln_config_int(t->config, "sample", "seed"),
         .count = t->n_samples,
+        .label = t->sample_labels,
         .progress = go_on,
         .user = t,
     };
@@ -86,7 +87,7 @@ enum kiln_status kiln_trainer_draw_samples(struct kiln_trainer *t, struct kiln_e
     if (!path)
         return kiln_fail(error, KILN_MACHINE, "out of memory");
     struct kiln_shape shape = kiln_sampler_sample_shape(t->sampler, t->n_samples);
-    status = kiln_samples_write_png(path, t->samples, &shape, 0, 4, texts, error);
+    status = kiln_samples_write_png(path, t->samples, &shape, t->sample_columns, 4, texts, error);
     free(path);
     return status;
 }

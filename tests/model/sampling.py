@@ -5,8 +5,8 @@
 import os
 import struct
 
-from harness import (check, devices, fails, finish, floats, folder, kiln, png_chunks, tensors,
-                     write_png)
+from harness import (check, devices, fails, finish, floats, folder, kiln, png_chunks, png_texts,
+                     tensors, write_png)
 
 SHAPES = "[data]\nsource = shapes\nimage_size = 16\nn_train = 40\nn_test = 10\n"
 UNET = ("[network]\nblock_out_channels = 4, 8\nlayers_per_block = 1\nnorm_num_groups = 2\n"
@@ -154,6 +154,37 @@ def classes(device, base):
         fails(f"class {bad}", [*run[:-1], f"--class={bad}"], "--class")
 
 
+def training_grid(device, base):
+    """A class in each row: what kiln sample draws of the same labels."""
+    path = f"{base}/grid.ini"
+    with open(path, "w", encoding="ascii") as file:
+        file.write("[model]\nplugin = cdiff\n" + CONFIGS["cdiff"].replace("sample_every = 0",
+                   "sample_every = 2").replace("n = 8", "n = 20\nsteps = 3\nseed = 5\nguidance = 2"))
+    kiln("train", path, "--device", device, "--out", f"{base}/grid", "--no-tune", "--quiet")
+    draw = sampler("grid", device, base)
+    labels = draw("--class", "all")[1]
+    kiln("sample", f"{base}/grid", "--device", device, "--no-tune", "--quiet", "--class", "all",
+         "-o", f"{base}/grid.png")
+    def pixels(path):
+        return b"".join(data for kind, data in png_chunks(path) if kind in ("IHDR", "IDAT"))
+    check(len(labels) == 20 and pixels(f"{base}/grid.png") == pixels(f"{base}/grid/samples-2.png"),
+          f"{device}: the grid of the training is not labelled by rows")
+
+
+def batch_statistics(device, base):
+    """They make a sample depend on its batch, as running statistics do not."""
+    draw = sampler("wgan", device, base)
+    batches = [draw("-n", 8, *more, "--set", f"train.batch_size={size}")[0]
+               for more in ([], ["--batch-stats"]) for size in (8, 4)]
+    check(max(map(distance, batches[0], batches[1])) < 1e-5, f"{device}: running statistics")
+    check(max(map(distance, batches[2], batches[3])) > 1e-4, f"{device}: batch statistics")
+    check(max(map(distance, batches[0], batches[2])) > 1e-4, f"{device}: both are the same")
+    kiln("sample", f"{base}/wgan", "--no-tune", "--quiet", "--batch-stats", "-o", f"{base}/b.png")
+    command = png_texts(f"{base}/b.png")["Command"]
+    check("--batch-stats" in command and "true" not in command, command)
+    fails("not a wgan", ["sample", f"{base}/ddpm", "--batch-stats", "--no-tune"], "batch_stats")
+
+
 for device in devices():
     with folder() as base:
         os.environ["KILN_DEVICE"] = device
@@ -165,6 +196,7 @@ for device in devices():
         animation("ncsn", device, base, 0, 12)
         interpolation("ddpm", device, base, "--steps", 3)
         classes(device, base)
+        training_grid(device, base)
         if device != "cpu":
             continue
         bad_inpainting(device, base)
@@ -178,5 +210,6 @@ for device in devices():
         interpolation("ncsn", device, base, "--sampler", "pc")
         interpolation("points", device, base, "--steps", 30)
         interpolation("wgan", device, base)
+        batch_statistics(device, base)
         fails("noise twice", ["sample", f"{base}/ddpm", "--interpolate", "--noise", "x"], "--noise")
 finish()
