@@ -76,6 +76,13 @@ static enum kiln_status init_context_unet(struct cdiff *net, const kiln_config *
     if (net->n_feat % 8)
         return kiln_fail(error, KILN_INPUT, "[network] n_feat: %lld is not a multiple of 8",
                          (long long)net->n_feat);
+    if (strcmp(kiln_config_string(config, "scheduler", "beta_schedule"), "linear") ||
+        kiln_config_bool(config, "scheduler", "rescale_betas_zero_snr") ||
+        net->diffusion.threshold_ratio > 0)
+        return kiln_fail(
+            error, KILN_INPUT,
+            "[network] arch: context_unet has its author's schedule (no beta_schedule, "
+            "rescale_betas_zero_snr, thresholding)");
     if (net->diffusion.sampling.prediction != PREDICT_EPSILON)
         return kiln_fail(error, KILN_INPUT,
                          "[scheduler] prediction_type: context_unet predicts epsilon");

@@ -1,5 +1,5 @@
 /* Discrete-time diffusion: options, training loss and figures. */
-#include "models/common/diffusion.h"
+#include "models/common/diffusion_noisy.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -53,6 +53,11 @@ enum kiln_status diffusion_init(struct diffusion *d, diffusion_network_fn *netwo
             error, KILN_INPUT,
             "[scheduler] rescale_betas_zero_snr: noise cannot be predicted from pure noise (set "
             "prediction_type = v_prediction)");
+    if (kiln_config_bool(config, section, "thresholding")) {
+        d->threshold_ratio =
+            fmax(kiln_config_float(config, section, "dynamic_thresholding_ratio"), 1e-12);
+        d->sample_max_value = kiln_config_float(config, section, "sample_max_value");
+    }
     if (kiln_config_bool(config, section, "clip_sample"))
         d->clip = kiln_config_float(config, section, "clip_sample_range");
     if (!strcmp(kiln_config_string(config, "train", "loss_weighting"), "min_snr"))
@@ -129,52 +134,49 @@ static kiln_node column(kiln_graph *g, kiln_node rows, int which)
     return kiln_reshape(g, kiln_narrow(g, rows, 1, which, 1), KILN_SHAPE(n, 1, 1, 1));
 }
 
-/* What a noisy evaluation of the network has. */
-struct noisy {
-    kiln_node out, target, epsilon_out, epsilon, weight;
-};
-
-/* x_t = signal x + noise epsilon, the network's output and its target. */
-static struct noisy evaluate_at(const struct diffusion *d, kiln_graph *g,
-                                const struct kiln_batch *batch, kiln_node label, kiln_node t)
+struct diffusion_noisy diffusion_noisy(const struct diffusion *d, kiln_graph *g,
+                                       const struct kiln_batch *batch, kiln_node label, kiln_node t,
+                                       uint32_t stream)
 {
     kiln_node rows = kiln_gather_rows(g, timestep_table(d, g), t);
     kiln_node signal = column(g, rows, TABLE_SIGNAL), noise = column(g, rows, TABLE_NOISE);
     kiln_node x = batch->x;
     if (!d->unit_range)
         x = kiln_add_scalar(g, kiln_mul_scalar(g, x, 2), -1);
-    struct kiln_rng rng = {.kind = KILN_RNG_NORMAL, .stream = STREAM_NOISE};
+    struct kiln_rng rng = {.kind = KILN_RNG_NORMAL, .stream = stream};
     kiln_node epsilon = kiln_random(g, kiln_shape(g, x), rng);
     kiln_node x_t = kiln_add(g, kiln_mul(g, signal, x), kiln_mul(g, noise, epsilon));
     kiln_node out = d->network(d, g, x_t, kiln_cast(g, t, KILN_F32), label, batch->training);
-    struct noisy result = {.out = out, .epsilon = epsilon, .weight = column(g, rows, TABLE_WEIGHT)};
+    struct diffusion_noisy result = {
+        .x = x, .epsilon = epsilon, .out = out, .weight = column(g, rows, TABLE_WEIGHT)};
     switch (d->sampling.prediction) {
     case PREDICT_EPSILON:
         result.target = epsilon;
         result.epsilon_out = out;
+        result.x0_out = kiln_div(g, kiln_sub(g, x_t, kiln_mul(g, noise, out)), signal);
         break;
     case PREDICT_SAMPLE:
         result.target = x;
         result.epsilon_out = kiln_div(g, kiln_sub(g, x_t, kiln_mul(g, signal, out)), noise);
+        result.x0_out = out;
         break;
     case PREDICT_V:
         result.target = kiln_sub(g, kiln_mul(g, signal, epsilon), kiln_mul(g, noise, x));
         result.epsilon_out = kiln_add(g, kiln_mul(g, signal, out), kiln_mul(g, noise, x_t));
+        result.x0_out = kiln_sub(g, kiln_mul(g, signal, x_t), kiln_mul(g, noise, out));
         break;
     }
     return result;
 }
 
-/* i32 [n], uniform over the trained timesteps */
-static kiln_node random_timesteps(const struct diffusion *d, kiln_graph *g, int64_t n)
+kiln_node diffusion_random_timesteps(kiln_graph *g, int64_t n, int first, int count,
+                                     uint32_t stream)
 {
-    uint32_t count = (uint32_t)(d->schedule.n - d->first_timestep);
-    struct kiln_rng rng = {.kind = KILN_RNG_INTEGER, .stream = STREAM_TIMESTEP, .bound = count};
+    struct kiln_rng rng = {.kind = KILN_RNG_INTEGER, .stream = stream, .bound = (uint32_t)count};
     kiln_node t = kiln_random(g, KILN_SHAPE(n), rng);
-    if (!d->first_timestep)
+    if (!first)
         return t;
-    return kiln_add(
-        g, t, kiln_constant(g, KILN_I32, KILN_SHAPE(1), (const int32_t[]){d->first_timestep}));
+    return kiln_add(g, t, kiln_constant(g, KILN_I32, KILN_SHAPE(1), (const int32_t[]){first}));
 }
 
 kiln_node diffusion_null_label(const struct diffusion *d, kiln_graph *g, int64_t n)
@@ -186,38 +188,12 @@ kiln_node diffusion_null_label(const struct diffusion *d, kiln_graph *g, int64_t
 kiln_node diffusion_loss(const struct diffusion *d, kiln_graph *g, const struct kiln_batch *batch,
                          kiln_node label)
 {
-    kiln_node t = random_timesteps(d, g, batch->size);
-    struct noisy at = evaluate_at(d, g, batch, label, t);
+    kiln_node t = diffusion_random_timesteps(g, batch->size, d->first_timestep,
+                                             d->schedule.n - d->first_timestep, STREAM_TIMESTEP);
+    struct diffusion_noisy at = diffusion_noisy(d, g, batch, label, t, STREAM_NOISE);
     kiln_graph_label(g, "loss");
     kiln_node error = kiln_square(g, kiln_sub(g, at.out, at.target));
     if (d->snr_gamma)
         error = kiln_mul(g, error, at.weight);
     return kiln_mean_all(g, error);
-}
-
-static kiln_node epsilon_error(const struct diffusion *d, kiln_graph *g,
-                               const struct kiln_batch *batch, kiln_node label, kiln_node t)
-{
-    struct noisy at = evaluate_at(d, g, batch, label, t);
-    double pixels = (double)(d->data.channels * d->data.height * d->data.width);
-    kiln_node error = kiln_square(g, kiln_sub(g, at.epsilon_out, at.epsilon));
-    return kiln_mul_scalar(g, kiln_sum_per_sample(g, error), 1 / pixels);
-}
-
-void diffusion_figures(const struct diffusion *d, kiln_graph *g, const struct kiln_batch *batch,
-                       kiln_node label, struct kiln_figures *figures)
-{
-    static const char *const names[] = {
-        "epsilon_error_t05", "epsilon_error_t15", "epsilon_error_t25", "epsilon_error_t35",
-        "epsilon_error_t45", "epsilon_error_t55", "epsilon_error_t65", "epsilon_error_t75",
-        "epsilon_error_t85", "epsilon_error_t95"};
-    kiln_node t = random_timesteps(d, g, batch->size);
-    figures->figures[figures->n++] =
-        (struct kiln_metric){"epsilon_error", epsilon_error(d, g, batch, label, t)};
-    for (int i = 0; i < 10; i++) {
-        double middle = d->schedule.n * (i + 0.5) / 10;
-        kiln_node at = kiln_cast(g, kiln_full(g, KILN_SHAPE(batch->size), floor(middle)), KILN_I32);
-        figures->figures[figures->n++] =
-            (struct kiln_metric){names[i], epsilon_error(d, g, batch, label, at)};
-    }
 }

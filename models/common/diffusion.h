@@ -24,6 +24,8 @@ struct diffusion {
     struct noise_schedule schedule;
     struct sampler_options sampling; /* kind, steps, eta and noise_scale by request */
     double clip;                     /* largest |x0| when sampling, 0 = unclipped */
+    double threshold_ratio;          /* quantile of dynamic thresholding, 0 = none */
+    double sample_max_value;         /* largest threshold */
     double snr_gamma;                /* min-SNR weighting, 0 = simple loss */
     bool unit_range;                 /* the network sees pictures in 0..1, not -1..1 */
     int first_timestep;              /* the smallest one trained: 0, or 1 */
@@ -51,6 +53,12 @@ struct diffusion {
      "clip the predicted picture (ddpm, ddim)"},                                                   \
     {"scheduler", "clip_sample_range", KILN_OPTION_FLOAT, "1", 1e-6, 1e6, NULL, "to +- this"       \
     },                                                                                             \
+    {"scheduler", "thresholding", KILN_OPTION_BOOL, "false", 0, 0, NULL,                           \
+     "dynamic thresholding of the predicted picture instead (ddpm, ddim, dpmpp_2m)"},              \
+    {"scheduler", "dynamic_thresholding_ratio", KILN_OPTION_FLOAT, "0.995", 0, 1, NULL,            \
+     "thresholding: quantile of a sample's values that becomes 1"},                                \
+    {"scheduler", "sample_max_value", KILN_OPTION_FLOAT, "1", 1, 1e6, NULL,                        \
+     "thresholding: the largest threshold"},                                                       \
     {"scheduler", "timestep_spacing", KILN_OPTION_CHOICE, "default", 0, 0,                         \
      "default|linspace|leading|trailing",                                                          \
      "which timesteps a shorter sampling visits; default = the sampler's"},                        \
@@ -92,8 +100,24 @@ kiln_node diffusion_null_label(const struct diffusion *, kiln_graph *, int64_t n
  */
 kiln_node diffusion_loss(const struct diffusion *, kiln_graph *, const struct kiln_batch *,
                          kiln_node label);
-/* Per-sample squared error of the predicted noise: at a random timestep, and
- * at ten timesteps spread over the process. */
+/*
+ * Per-sample figures:
+ *
+ * epsilon_error      squared error of the predicted noise per number, the mean
+ *                    over all timesteps
+ * epsilon_error_t05 ..  the same for a tenth of the timesteps each, named by
+ *                    its middle in per cent
+ * bits_per_dim       the variational bound of -log2 p(x) per number, Ho et al.
+ *                    2020, eq. 5: the sum of the three that follow
+ * bits_prior         L_T: KL(q(x_T | x_0) || N(0, 1))
+ * bits_kl            the sum of L_t: KL(q(x_t-1 | x_t, x_0) || p), with the
+ *                    ancestral sampler's variance and clipping
+ * bits_decoder       L_0: -log p(x_0 | x_1) of a Gaussian, integrated over each
+ *                    of 256 grey levels
+ *
+ * A sample is evaluated at one random timestep of each tenth and at the first,
+ * so the means over the test set are unbiased.
+ */
 void diffusion_figures(const struct diffusion *, kiln_graph *, const struct kiln_batch *,
                        kiln_node label, struct kiln_figures *);
 

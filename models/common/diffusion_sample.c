@@ -4,6 +4,7 @@
 
 #include "models/common/diffusion.h"
 #include "models/common/sampling.h"
+#include "models/common/thresholding.h"
 
 const char *const diffusion_samplers[] = {
     "ddim", "ddpm", "dpmpp_2m", "heun", "euler", "euler_ancestral", "pndm", NULL,
@@ -11,12 +12,27 @@ const char *const diffusion_samplers[] = {
 
 enum { DEFAULT_STEPS = 50 };
 
+static bool is_one_of(const char *name, const char *const *names)
+{
+    while (*names && strcmp(name, *names))
+        names++;
+    return *names != NULL;
+}
+
+/* Samplers that clip, and that threshold, as diffusers' do. */
+static const char *const clipping[] = {"ddpm", "ddim", NULL};
+static const char *const thresholding[] = {"ddpm", "ddim", "dpmpp_2m", NULL};
+
 static enum kiln_status make_table(const struct diffusion *d,
                                    const struct kiln_sample_request *request,
                                    struct sampler_table *table, struct kiln_error *error)
 {
     const char *name = sampling_name(request, diffusion_samplers);
     int kind = sampler_find(name);
+    if (d->threshold_ratio > 0 && !is_one_of(name, thresholding))
+        return kiln_fail(error, KILN_INPUT,
+                         "[scheduler] thresholding: sampler %s has none (ddpm, ddim, dpmpp_2m)",
+                         name);
     if (kind < 0)
         return kiln_fail(error, KILN_INPUT, "[sample] sampler: '%s' is not a diffusion sampler",
                          name);
@@ -123,6 +139,16 @@ static kiln_node to_pictures(const struct diffusion *d, kiln_graph *g, kiln_node
     return d->unit_range ? x : kiln_add_scalar(g, kiln_mul_scalar(g, x, 0.5), 0.5);
 }
 
+/* The predicted picture within the configured limits. */
+static kiln_node limited(const struct diffusion *d, kiln_graph *g,
+                         const struct kiln_sample_request *request, kiln_node x0)
+{
+    const char *name = sampling_name(request, diffusion_samplers);
+    if (d->threshold_ratio > 0 && is_one_of(name, thresholding))
+        return dynamic_threshold(g, x0, d->threshold_ratio, d->sample_max_value);
+    return d->clip > 0 && is_one_of(name, clipping) ? kiln_clamp(g, x0, -d->clip, d->clip) : x0;
+}
+
 void diffusion_sample_step(void *model, kiln_graph *g, const struct kiln_sample_request *request,
                            const kiln_node *carried, kiln_node row, kiln_node label,
                            kiln_node *next)
@@ -140,9 +166,7 @@ void diffusion_sample_step(void *model, kiln_graph *g, const struct kiln_sample_
     kiln_node out = guided_network(d, g, in, t, label, request->guidance);
     kiln_graph_label(g, "sampler");
     kiln_node x0 = combine(g, row, ROW_X0_X, x, ROW_X0_OUT, out);
-    const char *name = sampling_name(request, diffusion_samplers);
-    if (d->clip > 0 && (!strcmp(name, "ddpm") || !strcmp(name, "ddim")))
-        x0 = kiln_clamp(g, x0, -d->clip, d->clip);
+    x0 = limited(d, g, request, x0);
     kiln_node sources[SOURCE_H + SAMPLER_MAX_HISTORY] = {
         [SOURCE_X] = x,
         [SOURCE_X0] = x0,

@@ -47,7 +47,7 @@ static void rescale_to_zero_snr(double *alphas_cumprod, int n)
         double root = (sqrt(alphas_cumprod[i]) - last) * first / (first - last);
         alphas_cumprod[i] = root * root;
     }
-    alphas_cumprod[n - 1] = 0x1p-24;
+    alphas_cumprod[n - 1] = 0;
 }
 
 enum kiln_status noise_schedule_init(struct noise_schedule *schedule, const char *beta_schedule,

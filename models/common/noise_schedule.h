@@ -18,8 +18,7 @@ struct noise_schedule {
  * beta_schedule: "linear" (betas evenly spaced), "scaled_linear" (their roots
  * evenly spaced), "squaredcos_cap_v2" (Nichol & Dhariwal 2021; ignores start
  * and end, betas capped at 0.999). zero_snr rescales the betas so that the
- * last alpha_bar is 0 (Lin et al. 2023, algorithm 1), which is then kept at
- * 2^-24, as samplers that divide by it need.
+ * last alpha_bar is 0 (Lin et al. 2023, algorithm 1).
  *
  * n in 1 .. 100000, 0 < beta < 1. KILN_INPUT for an unknown name or a value
  * out of range, KILN_MACHINE when out of memory. noise_schedule_finish frees.

@@ -57,6 +57,8 @@ static enum kiln_status check(const struct noise_schedule *schedule,
     if (o->kind == SAMPLER_DPMPP_2M && o->spacing == SPACING_LEADING && o->steps >= schedule->n)
         return kiln_fail(error, KILN_INPUT, "%s with leading spacing needs fewer than %d steps",
                          name, schedule->n);
+    if (o->kind == SAMPLER_PNDM && schedule->alphas_cumprod[schedule->n - 1] == 0)
+        return kiln_fail(error, KILN_INPUT, "%s does not sample with rescale_betas_zero_snr", name);
     if (o->kind == SAMPLER_PNDM && o->prediction == PREDICT_SAMPLE)
         return kiln_fail(error, KILN_INPUT, "%s does not sample from prediction_type = sample",
                          name);

@@ -45,9 +45,10 @@ void timesteps_spaced(const struct noise_schedule *schedule, const struct sample
     }
 }
 
+/* An alpha_bar of 0 counts as 2^-24, as in diffusers, so that sigma is finite. */
 static double training_sigma(const struct noise_schedule *schedule, int t)
 {
-    double a = schedule->alphas_cumprod[t];
+    double a = fmax(schedule->alphas_cumprod[t], 0x1p-24);
     return sqrt((1 - a) / a);
 }
 

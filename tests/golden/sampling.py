@@ -11,6 +11,7 @@ for its shape.
 """
 import configparser
 import pathlib
+import sys
 
 import diffusers
 import numpy as np
@@ -29,6 +30,7 @@ from refinenet import RefineNet
 
 HERE = pathlib.Path(__file__).parent
 SCHEDULERS = {
+    "ddpm": diffusers.DDPMScheduler,
     "ddim": diffusers.DDIMScheduler, "dpmpp_2m": diffusers.DPMSolverMultistepScheduler, "pndm": diffusers.PNDMScheduler,
     "heun": diffusers.HeunDiscreteScheduler, "euler": diffusers.EulerDiscreteScheduler,
 }
@@ -94,18 +96,18 @@ class Golden:
                 "prediction_type": s.get("prediction_type", "epsilon"), "beta_start": 0.0001, "beta_end": 0.02}
 
 
-def save(golden, noise, results, label=None, config=""):
+def save(golden, noise, results, label=None, config="", name=None, weights=None):
     """results: (run's name, sampler, steps, guidance, samples)."""
     tensors = {"noise": noise.numpy()} | {f"samples.{r[0]}": r[4].numpy() for r in results}
     if label is not None:
         tensors["label"] = label.numpy().astype(np.int32)
-    metadata = {"weights": f"{golden.name}.safetensors"}
+    metadata = {"weights": f"{weights or golden.name}.safetensors"}
     if golden.trained:
         metadata = {}
         tensors["x.0"] = np.zeros(golden.shape, np.uint8)
         for k, v in golden.state.items():
             tensors[f"init.{k}"] = v.numpy().astype(np.float16 if v.is_floating_point() else np.int32)
-    path = HERE / f"samples-{golden.name}.safetensors"
+    path = HERE / f"samples-{name or golden.name}.safetensors"
     save_file({k: np.ascontiguousarray(v) for k, v in tensors.items()}, path,
               {**metadata, "config": golden.text + config, "classes": str(golden.classes),
                "runs": "\n".join(f"{r[0]} {r[1]} {r[2]} {r[3]}" for r in results), "torch": torch.__version__,
@@ -118,9 +120,9 @@ def save(golden, noise, results, label=None, config=""):
               if v.shape == noise.shape else "")
 
 
-def diffuse(golden, network, noise, sampler, steps):
+def diffuse(golden, network, noise, sampler, steps, **options):
     """network(x, t) -> prediction."""
-    scheduler = SCHEDULERS[sampler](**golden.schedule())
+    scheduler = SCHEDULERS[sampler](**golden.schedule(), **options)
     scheduler.set_timesteps(steps)
     x = noise * scheduler.init_noise_sigma
     for t in scheduler.timesteps:
@@ -135,6 +137,19 @@ def ddpm(name, samplers):
     model = golden.train(golden.unet(), lambda m, x, _label, step: loss(m, x, None, step))
     noise = torch.randn(golden.shape)
     save(golden, noise, [(s, s, n, 1, diffuse(golden, lambda x, t: model(x, t).sample, noise, s, n)) for s, n in samplers])
+
+
+def limited(name, base, runs, **options):
+    """Options of the scheduler that limit the predicted picture, on weights that another run trained."""
+    golden = Golden(base)
+    with safe_open(HERE / f"samples-{base}.safetensors", "np") as file:
+        golden.state = {k[5:]: torch.from_numpy(file.get_tensor(k)).float() for k in file.keys() if k.startswith("init.")}
+    golden.drawn = []
+    model, noise = golden.unet(), torch.randn(golden.shape)
+    results = [(s, s, n, 1, diffuse(golden, lambda x, t: model(x, t).sample, noise, s, n, **options)) for s, n in runs]
+    lines = "".join(f"{k} = {str(v).lower()}\n" for k, v in options.items())
+    golden.text = golden.text.replace("[scheduler]\n", "[scheduler]\n" + lines)
+    save(golden, noise, results, name=name, weights=f"samples-{base}")
 
 
 def guided(conditional, null, guidance):
@@ -229,6 +244,11 @@ torch.set_num_threads(1)
 with torch.no_grad():
     ddpm("ddpm-small", [("ddim", 20), ("dpmpp_2m", 12), ("heun", 8), ("euler", 15), ("pndm", 10)])
     ddpm("ddpm-blocked", [("ddim", 10), ("dpmpp_2m", 15)])
+    sys.modules[diffusers.DDPMScheduler.__module__].randn_tensor = lambda shape, **_: torch.zeros(shape)
+    limited("ddpm-threshold", "ddpm-small", [("ddim", 12), ("dpmpp_2m", 10), ("ddpm", 15)], thresholding=True,
+            dynamic_thresholding_ratio=0.9, sample_max_value=1.6)
+    limited("ddpm-zero-snr", "ddpm-blocked", [("ddim", 12), ("ddpm", 20)], clip_sample_range=0.8,
+            rescale_betas_zero_snr=True, timestep_spacing="trailing")
     cdiff("cdiff-embedding", [("ddim", 15, 3), ("ddim", 15, 1), ("dpmpp_2m", 10, 1.5)])
     cdiff("cdiff-concat", [("euler", 10, 2)])
     context("cdiff-context-colour", 3)

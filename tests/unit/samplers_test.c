@@ -265,6 +265,10 @@ static void tables_refuse_bad_input(void **unused)
         (struct sampler_options){.kind = SAMPLER_PNDM, .steps = 9, .prediction = PREDICT_SAMPLE};
     assert_int_equal(sampler_table_init(&table, &schedule, &options, NULL), KILN_INPUT);
     noise_schedule_finish(&schedule);
+    assert_int_equal(noise_schedule_init(&schedule, "linear", 100, 1e-4, 0.02, 1, NULL), KILN_OK);
+    options = (struct sampler_options){.kind = SAMPLER_PNDM, .steps = 9, .prediction = PREDICT_V};
+    assert_int_equal(sampler_table_init(&table, &schedule, &options, NULL), KILN_INPUT);
+    noise_schedule_finish(&schedule);
 }
 
 int main(void)
