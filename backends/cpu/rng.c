@@ -38,7 +38,7 @@ static enum kiln_status plain_run(struct cpu_task *task, struct kiln_error *erro
     char *out = cpu_at(task->exec, &s->out);
     const uint32_t seed[2] = {(uint32_t)key[KILN_RNG_SEED_LOW], (uint32_t)key[KILN_RNG_SEED_HIGH]};
     int64_t blocks = (s->per_sample + 3) / 4;
-#pragma omp parallel for schedule(static) num_threads(task->threads)
+#pragma omp parallel for schedule(dynamic, 256) num_threads(task->threads)
     for (int64_t n = 0; n < s->samples * blocks; n++) {
         int64_t sample = n / blocks, block = n % blocks;
         const uint32_t counter[4] = {(uint32_t)block, (uint32_t)key[KILN_RNG_FIRST_SAMPLE] + (uint32_t)sample,

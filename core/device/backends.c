@@ -9,6 +9,7 @@
 
 #include "core/base/module.h"
 #include "core/base/text.h"
+#include "core/device/waiting.h"
 
 enum { PATH_BYTES = 4096 };
 
@@ -92,23 +93,12 @@ static bool find_module(const char *name, char path[PATH_BYTES], struct kiln_tex
     return try_place(directory, name, path, tried);
 }
 
-/* The OpenMP runtime reads its settings when it is loaded, with the first
- * module that needs it. Its default spins for milliseconds between parallel
- * regions, which stalls everything when another thread wants the processor (a
- * driver's, or a neighbour's on a shared machine); never spinning costs a
- * futex wake per region. Some 100 microseconds is the middle. */
-static void set_thread_waiting(void)
-{
-    if (!getenv("OMP_WAIT_POLICY") && !getenv("GOMP_SPINCOUNT"))
-        setenv("GOMP_SPINCOUNT", "10000", 0);
-}
-
 static const struct kiln_backend *load(const char *name, struct kiln_error *error)
 {
     char path[PATH_BYTES];
     struct kiln_text tried = {0};
     const struct kiln_backend *backend = NULL;
-    set_thread_waiting();
+    kiln_set_thread_waiting();
     if (find_module(name, path, &tried))
         backend = kiln_backend_open(path, name, error);
     else

@@ -18,7 +18,7 @@ struct lab lab_open(int threads, bool reference)
 {
     struct lab lab = {0};
     struct kiln_error error = {""};
-    setenv("GOMP_SPINCOUNT", "1000", 0); /* tests share the processor */
+    setenv("GOMP_SPINCOUNT", "0", 0); /* tests share the processor */
     void *module = dlopen(KILN_BUILD_DIR "/backends/cpu/cpu.so", RTLD_NOW | RTLD_LOCAL);
     if (!module)
         fail_msg("%s", dlerror());

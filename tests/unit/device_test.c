@@ -17,6 +17,7 @@
 #include "core/device/cache.h"
 #include "core/device/choice.h"
 #include "core/device/probe.h"
+#include "core/device/waiting.h"
 
 static char folder[] = "/tmp/kiln-device-XXXXXX";
 
@@ -257,6 +258,35 @@ static void the_cache_is_private(void **unused)
     setenv("XDG_CACHE_HOME", folder, 1);
 }
 
+/* --- how threads wait ------------------------------------------------------------ */
+
+static void other_threads_make_a_machine_busy(void **unused)
+{
+    (void)unused;
+    assert_false(kiln_loadavg_is_busy("0.20 0.18 0.12 1/80 11206\n", 2));
+    assert_true(kiln_loadavg_is_busy("0.20 0.18 0.12 2/80 11206\n", 2));
+    assert_false(kiln_loadavg_is_busy("9.00 8.00 7.00 5/3000 1\n", 64)); /* it has cores to spare */
+    assert_true(kiln_loadavg_is_busy("9.00 8.00 7.00 6/3000 1\n", 64));
+    assert_false(kiln_loadavg_is_busy("", 2));
+    assert_false(kiln_loadavg_is_busy("0.20 0.18 0.12", 2));
+}
+
+static void the_user_says_how_threads_wait(void **unused)
+{
+    (void)unused;
+    unsetenv("OMP_WAIT_POLICY");
+    setenv("GOMP_SPINCOUNT", "77", 1);
+    kiln_set_thread_waiting();
+    assert_string_equal(getenv("GOMP_SPINCOUNT"), "77");
+    unsetenv("GOMP_SPINCOUNT");
+    setenv("OMP_WAIT_POLICY", "active", 1);
+    kiln_set_thread_waiting();
+    assert_null(getenv("GOMP_SPINCOUNT"));
+    unsetenv("OMP_WAIT_POLICY");
+    kiln_set_thread_waiting();
+    assert_non_null(getenv("GOMP_SPINCOUNT"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -264,6 +294,8 @@ int main(void)
         cmocka_unit_test(a_good_answer_is_read),   cmocka_unit_test(a_crash_is_a_reason),
         cmocka_unit_test(a_hang_is_ended),         cmocka_unit_test(the_answer_is_kept),
         cmocka_unit_test(the_cache_is_private),
+        cmocka_unit_test(other_threads_make_a_machine_busy),
+        cmocka_unit_test(the_user_says_how_threads_wait),
     };
     if (!mkdtemp(folder))
         return 1;
