@@ -7,8 +7,8 @@
 #include "core/device/session_state.h"
 #include "core/device/validate.h"
 
-static const char *const region_names[KILN_REGION_COUNT] = {"workspace", "inputs and outputs",
-                                                            "states", "data"};
+static const char *const region_names[KILN_REGION_COUNT] = {
+    "intermediate values", "inputs and outputs", "states", "data"};
 
 /* Remembers the graph's inputs: those that the plan drops may be written. */
 static enum kiln_status collect_names(kiln_executable *e, const kiln_graph *graph,

@@ -217,6 +217,19 @@ enum kiln_status kiln_data_read_safetensors(const struct kiln_dataset_spec *spec
 
 /* --- drawn ---------------------------------------------------------------------- */
 
+/* A part that is drawn; test: 0 or 1. Too many is the fault of a key. */
+static enum kiln_status create_drawn(struct kiln_data_part *part, int test,
+                                     struct kiln_error *error)
+{
+    struct kiln_error why = {""};
+    enum kiln_status status = kiln_data_part_create(part, true, &why);
+    if (!status)
+        return KILN_OK;
+    return status == KILN_INPUT
+               ? kiln_fail(error, status, "[data] %s: %s", test ? "n_test" : "n_train", why.text)
+               : kiln_fail(error, status, "%s", why.text);
+}
+
 enum kiln_status kiln_data_draw_points(const struct kiln_dataset_spec *spec,
                                        struct kiln_data_parts *parts, struct kiln_error *error)
 {
@@ -235,7 +248,7 @@ enum kiln_status kiln_data_draw_points(const struct kiln_dataset_spec *spec,
         part[i]->c = 2;
         part[i]->h = part[i]->w = 1;
         part[i]->dtype = KILN_F32;
-        status = kiln_data_part_create(part[i], true, error);
+        status = create_drawn(part[i], i, error);
         if (!status)
             kiln_mixture_draw(&mixture, spec->seed, i ? FIRST_TEST : 0, part[i]->n, part[i]->x,
                               part[i]->label);
@@ -259,7 +272,7 @@ enum kiln_status kiln_data_draw_shapes(const struct kiln_dataset_spec *spec,
         part[i]->c = 1;
         part[i]->h = part[i]->w = size;
         part[i]->dtype = KILN_U8;
-        status = kiln_data_part_create(part[i], true, error);
+        status = create_drawn(part[i], i, error);
         if (!status)
             kiln_shapes_draw(spec->seed, i ? FIRST_TEST : 0, part[i]->n, (int)size, part[i]->x,
                              part[i]->label);

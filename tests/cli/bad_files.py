@@ -90,6 +90,9 @@ train("no steps", "--set: [train] steps: steps and epochs are both 0",
       CONFIG.replace("steps = 4\n", ""),
       arguments=["--set", "train.steps=0", "--set", "train.epochs=0"])
 
+train("too many samples",
+      "--set: [data] n_train: 2147483647 samples of 1 x 8 x 8 are too many",
+      arguments=["--set", "data.n_train=2147483647"])
 
 
 def little_memory():
