@@ -118,7 +118,7 @@ static enum kiln_status run(const struct kiln_cli *cli, struct kiln_error *error
 static const struct kiln_cli_option options[] = {
     {"device", 0, "DEVICE", NULL, "cpu, opencl:0 or a part of a device's name"},
     {"only", 0, "TEXT", NULL, "only configs whose name contains TEXT"},
-    {"export", 0, "FILE", NULL, "write the choices to a file"},
+    {"export", 0, "FILE", NULL, "write the choices to a file, or into a directory"},
     {"import", 0, "FILE", NULL, "measure nothing: take the choices of a file"},
     KILN_CLI_PLUGIN_DIR_OPTION,
     KILN_CLI_QUIET_OPTION,

@@ -45,8 +45,10 @@ kiln_tuner *kiln_tuner_create(kiln_device *device, bool enabled, double seconds)
     }
     snprintf(tuner->file, sizeof tuner->file, "choices-%s-%016llx.json", backend->name,
              (unsigned long long)XXH3_64bits(tuner->description.data, tuner->description.length));
-    if (enabled)
+    if (enabled) {
         kiln_tune_read(&tuner->table, tuner->file, tuner->description.data);
+        kiln_tune_read_shipped(&tuner->table, tuner->file, tuner->description.data);
+    }
     return tuner;
 }
 
@@ -243,9 +245,13 @@ enum kiln_status kiln_tuner_export(const kiln_tuner *tuner, const char *path,
                                    struct kiln_error *error)
 {
     char *text = kiln_tune_text(&tuner->table, tuner->description.data);
-    enum kiln_status status = text ? kiln_file_write(path, text, strlen(text), error)
-                                   : kiln_fail(error, KILN_MACHINE, "%s: out of memory", path);
+    char *file = kiln_path_join(kiln_directory_exists(path) ? path : "",
+                                kiln_directory_exists(path) ? tuner->file : path);
+    enum kiln_status status = text && file
+                                  ? kiln_file_write(file, text, strlen(text), error)
+                                  : kiln_fail(error, KILN_MACHINE, "%s: out of memory", path);
     free(text);
+    free(file);
     return status;
 }
 

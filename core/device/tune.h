@@ -41,7 +41,8 @@ void kiln_tuner_spend(kiln_tuner *, double seconds);
 
 /* Number of choices kept for the device. */
 int kiln_tuner_count(const kiln_tuner *);
-/* Writes them to a file that kiln_tuner_import takes where device, driver,
+/* Writes them to a file (in a directory: of the name by which kernels/tunings
+ * would ship it) that kiln_tuner_import takes where device, driver,
  * libraries, threads and version are equal. */
 enum kiln_status kiln_tuner_export(const kiln_tuner *, const char *path, struct kiln_error *);
 /* Takes a file's choices over those kept, and keeps them; *n is their number.

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/base/file.h"
 #include "core/base/json_read.h"
 #include "core/base/text.h"
 #include "core/device/cache.h"
@@ -102,6 +103,22 @@ void kiln_tune_read(struct kiln_tune_table *table, const char *file, const char 
     if (data)
         kiln_tune_parse(table, data, size, description, NULL, 0);
     free(data);
+}
+
+void kiln_tune_read_shipped(struct kiln_tune_table *table, const char *file,
+                            const char *description)
+{
+    const char *named = getenv("KILN_KERNEL_DIR");
+    const char *folders[] = {named && *named ? named : KILN_SOURCE_DIR "/kernels",
+                             named && *named ? NULL : KILN_DATA_DIR "/kernels"};
+    for (int i = 0; i < 2 && folders[i]; i++) {
+        char path[1024], *text = NULL;
+        size_t bytes = 0;
+        snprintf(path, sizeof path, "%s/tunings/%s", folders[i], file);
+        if (!kiln_file_read(path, KILN_TUNE_MOST_BYTES, &text, &bytes, NULL))
+            kiln_tune_parse(table, text, bytes, description, NULL, 0);
+        free(text);
+    }
 }
 
 char *kiln_tune_text(const struct kiln_tune_table *table, const char *description)

@@ -36,6 +36,9 @@ bool kiln_tune_parse(struct kiln_tune_table *, const char *text, size_t bytes,
 /* Adds a file's entries to the table, those already in it excepted. A file
  * that is missing, damaged or for another description adds nothing. */
 void kiln_tune_read(struct kiln_tune_table *, const char *file, const char *description);
+/* As kiln_tune_read for a file that is shipped with the kernels: in the folder
+ * tunings of $KILN_KERNEL_DIR, of the source tree or as installed. */
+void kiln_tune_read_shipped(struct kiln_tune_table *, const char *file, const char *description);
 /* Writes the table, and what the file holds besides: other processes measure
  * too. Returns false if it cannot be written. */
 bool kiln_tune_write(struct kiln_tune_table *, const char *file, const char *description);

@@ -16,8 +16,8 @@ from page import check
 kiln = sys.argv[1]
 
 
-def run(cache, *arguments):
-    environment = dict(os.environ, XDG_CACHE_HOME=str(cache))
+def run(cache, *arguments, **environment):
+    environment = dict(os.environ, XDG_CACHE_HOME=str(cache), **environment)
     return subprocess.run([kiln, "tune", "--device", "cpu", "--quiet", *arguments], capture_output=True, text=True,
                           timeout=300, env=environment)
 
@@ -49,4 +49,18 @@ with tempfile.TemporaryDirectory() as name:
     check(run(second, "--import", str(folder / "missing.json")).returncode == 2, "a missing file")
     check(run(second, "--only", "nothing").returncode == 2, "an empty choice")
     check(kept(run(second, "--import", str(file))) == n, "failures change nothing")
+
+    # what is shipped beside the kernels serves an empty cache, and the cache goes before it
+    shipped = folder / "kernels" / "tunings"
+    shipped.mkdir(parents=True)
+    check(kept(run(first, "--import", str(file), "--export", str(shipped))) == n, "export into a directory")
+    target, = shipped.iterdir()
+    check(target.read_bytes() == file.read_bytes() and target.name.startswith("choices-cpu-"), target)
+    marked = dict(choices, choices={key: [value, 77.0] for key, (value, _) in choices["choices"].items()})
+    target.write_text(json.dumps(marked))
+    for cache, seconds in ((folder / "third", 77.0), (second, None)):
+        check(kept(run(cache, "--only", "ncsn-points", "--export", str(again), KILN_KERNEL_DIR=str(shipped.parent))) == n,
+              "shipped choices are not measured again")
+        times = {pair[1] for pair in json.loads(again.read_text())["choices"].values()}
+        check((times == {seconds}) == (seconds is not None), times)
 print("ok")
