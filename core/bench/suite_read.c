@@ -32,7 +32,8 @@ static bool read_times(const json_t *value, struct kiln_suite_times *times)
                 read_number(json_object_get(value, "p90"), &times->p90) &&
                 read_integer(json_object_get(value, "samples"), INT32_MAX, &n) &&
                 read_integer(json_object_get(value, "dropped"), INT32_MAX, &dropped) &&
-                json_is_boolean(json_object_get(value, "disturbed")) && times->median > 0 && n > 0;
+                json_is_boolean(json_object_get(value, "disturbed")) && times->p10 > 0 &&
+                times->median >= times->p10 && times->p90 >= times->median && n > 0;
     times->n = good ? (int)n : 0;
     times->dropped = good ? (int)dropped : 0;
     times->disturbed = json_is_true(json_object_get(value, "disturbed"));

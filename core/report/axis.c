@@ -57,7 +57,8 @@ static void log_ticks(struct kiln_axis *axis, bool widen, int wanted)
 static struct kiln_axis make(double low, double high, bool logarithmic, bool widen, int wanted)
 {
     struct kiln_axis axis = {.logarithmic = logarithmic, .low = low, .high = high};
-    if (!isfinite(low) || !isfinite(high) || low > high || (logarithmic && low <= 0)) {
+    if (!isfinite(high - low) || low > high ||
+        (logarithmic && (low <= 0 || !isfinite(high / low)))) {
         axis.low = logarithmic ? 0.1 : 0;
         axis.high = 1;
     }

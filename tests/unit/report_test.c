@@ -82,7 +82,7 @@ static void check_axis(double low, double high, bool logarithmic)
         assert_true(i == 0 || axis.ticks[i] > axis.ticks[i - 1]);
     }
     double slack = 1e-9 * (high - low);
-    if (isfinite(slack) && low < high)
+    if (isfinite(slack) && low < high && !(logarithmic && !isfinite(high / low)))
         assert_true(axis.low <= low + slack && axis.high >= high - slack);
 }
 
@@ -102,6 +102,8 @@ static void test_axes_have_round_ticks(void **state)
                 check_axis(values[i], values[k], true);
         }
     check_axis(NAN, NAN, false);
+    check_axis(-1e308, 1e308, false);
+    check_axis(1e-300, 1e300, true);
     check_axis(INFINITY, -INFINITY, true);
 }
 
