@@ -81,8 +81,9 @@ static const struct kiln_exchange_key unet_keys[] = {
 #define CLIPPING_KEYS(clipped)                                                                     \
     VALUE("clip_sample", clipped, "scheduler"), VALUE("clip_sample_range", "1.0", "scheduler")
 #define THRESHOLDING_KEYS                                                                          \
-    CONSTANT("thresholding", "false"), IGNORED("dynamic_thresholding_ratio", "0.995"),             \
-        IGNORED("sample_max_value", "1.0")
+    VALUE("thresholding", "false", "scheduler"),                                                   \
+        VALUE("dynamic_thresholding_ratio", "0.995", "scheduler"),                                 \
+        VALUE("sample_max_value", "1.0", "scheduler")
 #define ZERO_SNR_KEY VALUE("rescale_betas_zero_snr", "false", "scheduler")
 #define KARRAS_KEYS                                                                                \
     VALUE("use_karras_sigmas", "false", "scheduler"), CONSTANT("use_exponential_sigmas", "false"), \

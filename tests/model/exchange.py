@@ -97,6 +97,23 @@ def other_forms(base):
     check(config["scheduler"]["use_karras_sigmas"] is True, "the scheduler's keys")
 
 
+def thresholding(base):
+    """A scheduler's thresholding is used, and written again."""
+    keys = {"thresholding": True, "dynamic_thresholding_ratio": 0.75, "sample_max_value": 1.25}
+    path = copy(base, "threshold")
+    edit(f"{path}/scheduler/scheduler_config.json", keys)
+    read_from = ddim(path, base)
+    check(read_from != ddim(GOLDEN, base), "thresholding of a folder changes nothing")
+    settings = [word for key, value in keys.items()
+                for word in ("--set", f"scheduler.{key}={json.dumps(value)}")]
+    set_by_hand = samples(GOLDEN, f"{base}/set.safetensors", *settings, "--sampler", "ddim",
+                          "--steps", 6, "--noise", f"{GOLDEN}/expected.safetensors", *CPU)
+    check(read_from == set_by_hand, "thresholding of a folder is another than the config's")
+    kiln("export", path, "-o", f"{base}/threshold-out")
+    written = json.loads(read(f"{base}/threshold-out/scheduler/scheduler_config.json"))
+    check({key: written[key] for key in keys} == keys, f"thresholding written as {written}")
+
+
 def with_classes(base):
     path = copy(base, "classes", num_class_embeds=4)
     entries, metadata = tensors(f"{path}/{WEIGHTS}")
@@ -196,7 +213,9 @@ def bad_values(base):
         fails(f"{name} = {str(value)[:40]}", ["sample", copy(base, "bad", **{name: value}), *CPU],
               *words)
     for name, value, *words in (("beta_schedule", "sigmoid", "beta_schedule", "scaled_linear"),
-                                ("thresholding", True, "thresholding", "false"),
+                                ("thresholding", "dynamic", "thresholding"),
+                                ("dynamic_thresholding_ratio", 1.5, "dynamic_thresholding_ratio"),
+                                ("sample_max_value", 0.5, "sample_max_value"),
                                 ("variance_type", "learned_range", "variance_type", "fixed_small"),
                                 ("trained_betas", [0.1, 0.2], "trained_betas", "null"),
                                 ("num_train_timesteps", 10 ** 9, "num_train_timesteps"),
@@ -318,6 +337,7 @@ def parts(base):
 with folder() as temporary:
     same_picture(temporary)
     other_forms(temporary)
+    thresholding(temporary)
     with_classes(temporary)
     evaluation(temporary)
     again(temporary)
