@@ -90,11 +90,12 @@ static bool winograd_second(kiln_device_state *device, const struct kiln_step *s
     return few_channels(step) && onednn_accepts(device, step, candidate);
 }
 
-/* The own one pays from about 32 channels on, its weight gradient from 64. */
+/* The own one pays from about 32 channels on. */
+#define OWN_WINOGRAD_CHANNELS 32
+
 static bool own_few_channels(const struct kiln_step *step)
 {
-    int64_t channels = step->kind == KILN_STEP_CONV_WEIGHT_GRAD ? 64 : 32;
-    return cpu_min(step->as.conv.c, step->as.conv.o) < channels;
+    return cpu_min(step->as.conv.c, step->as.conv.o) < OWN_WINOGRAD_CHANNELS;
 }
 
 static bool own_accepts(kiln_device_state *device, const struct kiln_step *step, struct kiln_candidate *candidate)

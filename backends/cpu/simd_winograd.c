@@ -8,8 +8,6 @@
 #define ROWS (LANES == 16 ? 14 : LANES == 8 ? 6 : 4)
 #define COLUMNS (2 * LANES)
 
-#define PIXELS 6
-
 static void put_row(float *to, int64_t apart, const lanes r[6])
 {
     for (int j = 0; j < 6; j++)
@@ -31,6 +29,7 @@ static void source(const struct cpu_winograd_map *map, float *to, int64_t apart)
     for (int j = 0; j < 6; j++) {
         for (int i = 0; i < 6; i++)
             d[i] = pixel(map, i, j);
+        winograd_prefetch(map, 6, j);
         winograd_source(d, r);
         for (int i = 0; i < 6; i++)
             t[i][j] = r[i];

@@ -98,9 +98,12 @@ static void add_products(struct problem *p, enum kiln_step_kind kind)
                             }
 }
 
+/* The largest error of a Winograd result, as a share of its root mean square. */
+static double worst_winograd;
+
 static void compare(const struct problem *p, const char *name, bool winograd, const float *got)
 {
-    double largest = 0;
+    double largest = 0, error = 0, norm = 0;
     for (int64_t i = 0; i < p->out_count; i++)
         largest = fmax(largest, p->magnitude[i]);
     /* Winograd mixes the terms of a tile: its bound is relative to the largest sum */
@@ -110,7 +113,13 @@ static void compare(const struct problem *p, const char *name, bool winograd, co
             fail_msg("%s: element %lld is %.9g, not %.9g (bound %.3g); n%d c%d %dx%d o%d k%dx%d", name, (long long)i,
                      (double)got[i], p->sum[i], bound, (int)p->s.n, (int)p->s.c, (int)p->s.h, (int)p->s.w,
                      (int)p->s.o, (int)p->s.kh, (int)p->s.kw);
+        error += (got[i] - p->sum[i]) * (got[i] - p->sum[i]);
+        norm += p->sum[i] * p->sum[i];
     }
+    if (winograd && !(error <= 1e-10 * norm)) /* 1e-5 of the root mean square */
+        fail_msg("%s: off by %.2e of the result's root mean square", name, sqrt(error / norm));
+    if (winograd && norm > 0)
+        worst_winograd = fmax(worst_winograd, sqrt(error / norm));
 }
 
 /* Runs one candidate and compares. */
@@ -203,6 +212,7 @@ static const struct geometry geometries[] = {
     {2, 16, 1, 1, 16, 3, 3, {{1, 1}, {1, 1}, {1, 1, 1, 1}, 1}},
     {3, 16, 13, 6, 32, 3, 3, {{1, 1}, {1, 1}, {0, 2, 3, 1}, 1}},
     {9, 16, 14, 14, 16, 3, 3, {{1, 1}, {1, 1}, {0, 0, 0, 0}, 1}},
+    {1, 192, 7, 7, 96, 3, 3, {{1, 1}, {1, 1}, {1, 1, 1, 1}, 1}}, /* groups of channels */
 };
 
 static void check_all(int variant)
@@ -231,6 +241,7 @@ static void check_all(int variant)
         free(p.y);
     }
     lab_close(&lab);
+    print_message("Winograd: at most %.2e of the result's root mean square\n", worst_winograd);
 }
 
 static void one_thread(void **unused)

@@ -199,6 +199,25 @@ static void compare(struct lab *lab, const unsigned char *got, const unsigned ch
     }
 }
 
+/* A Winograd result within 1e-5 of its root mean square. */
+static void compare_norm(struct lab *lab, const unsigned char *got, const unsigned char *want,
+                         const char *what)
+{
+    for (int p = 0; p < lab->n_parts; p++) {
+        double error = 0, norm = 0;
+        for (int64_t i = 0; i < lab->part[p].count; i++) {
+            double w = element(want, lab->part[p].place, i);
+            double d = element(got, lab->part[p].place, i) - w;
+            error += d * d;
+            norm += w * w;
+        }
+        if (!(error <= 1e-10 * norm))
+            fail_msg("%s: off by %.2e of the result's root mean square", what, sqrt(error / norm));
+        if (norm > 0)
+            lab->worst_winograd = fmax(lab->worst_winograd, sqrt(error / norm));
+    }
+}
+
 static bool is_conv(const struct kiln_step *step)
 {
     return step->kind == KILN_STEP_CONV || step->kind == KILN_STEP_CONV_INPUT_GRAD ||
@@ -233,6 +252,8 @@ void lab_check(struct lab *lab, struct kiln_step *step, const char *what, double
         interpret(lab, step, want);
         execute(lab, step, got, name);
         compare(lab, got, want, name, relative, candidates[i].winograd ? 10 * absolute : absolute);
+        if (candidates[i].winograd)
+            compare_norm(lab, got, want, name);
         free(want);
         free(got);
     }

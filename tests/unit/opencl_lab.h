@@ -23,6 +23,8 @@ struct lab {
     } part[LAB_PARTS];
     uint64_t random;
     double worst;     /* largest error as a share of its bound */
+    /* of Winograd's results: as a share of their root mean square, at most 1e-5 */
+    double worst_winograd;
     const char *only; /* name of the only candidate to run, NULL = all */
 };
 
