@@ -68,18 +68,29 @@ static void prepare_plain(struct cl_builder *builder, const struct kiln_step *st
     cl_end_items(builder, items, cost * 8);
 }
 
+/* Those of processors for blocked maps: Winograd's pays from about 32 channels on. */
+static int tile_candidates(const kiln_device_state *device, const struct kiln_step *step,
+                           struct kiln_candidate *candidates)
+{
+    enum { CHANNELS = 32 };
+    typedef int candidate_fn(const kiln_device_state *, const struct kiln_step *,
+                             struct kiln_candidate *);
+    bool weights = step->kind == KILN_STEP_CONV_WEIGHT_GRAD;
+    bool many = step->as.conv.c >= CHANNELS && step->as.conv.o >= CHANNELS;
+    candidate_fn *direct = weights ? cl_conv_weight_candidate : cl_conv_tile_candidate;
+    candidate_fn *winograd =
+        weights ? cl_conv_winograd_weight_candidate : cl_conv_winograd_candidate;
+    int n = (many ? winograd : direct)(device, step, candidates);
+    return n + (many ? direct : winograd)(device, step, candidates + n);
+}
+
 int cl_conv_candidates(kiln_device_state *device, const struct kiln_step *step,
                        struct kiln_candidate *candidates)
 {
     const struct kiln_step_conv *s = &step->as.conv;
     int n = 0;
-    if (device->cpu_like && !device->reference) {
-        bool weights = step->kind == KILN_STEP_CONV_WEIGHT_GRAD;
-        n += weights ? cl_conv_weight_candidate(device, step, candidates)
-                     : cl_conv_tile_candidate(device, step, candidates);
-        n += weights ? cl_conv_winograd_weight_candidate(device, step, candidates + n)
-                     : cl_conv_winograd_candidate(device, step, candidates + n);
-    }
+    if (device->cpu_like && !device->reference)
+        n += tile_candidates(device, step, candidates);
     /* the plain kernels, hundreds of times slower, where a trial costs nothing */
     int64_t work = s->n * s->o * s->oh * s->ow * (s->c / s->conv.groups) * s->kh * s->kw;
     bool dense = s->x_layout == KILN_LAYOUT_DENSE && s->y_layout == KILN_LAYOUT_DENSE;
