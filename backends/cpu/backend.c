@@ -37,14 +37,16 @@ static int default_threads(void)
     return (int)cpu_min(omp_get_num_procs(), MAX_THREADS);
 }
 
-/* Layouts worth timing: what oneDNN has fast code for. */
-static void fill_layouts(struct kiln_caps *caps, const struct cpu_onednn *onednn)
+/* Layouts worth timing: what oneDNN and the own Winograd have fast code for. */
+static void fill_layouts(struct kiln_caps *caps, bool reference)
 {
+    const struct cpu_onednn *onednn = reference ? NULL : cpu_onednn_load();
+    bool wide = onednn ? onednn->wide() : cpu_simd_best()->winograd->lanes == 16;
     int n = 0;
-    if (onednn) {
-        caps->feature_layouts[n++] = onednn->wide() ? KILN_LAYOUT_NCHW16C : KILN_LAYOUT_NCHW8C;
+    if (!reference)
+        caps->feature_layouts[n++] = wide ? KILN_LAYOUT_NCHW16C : KILN_LAYOUT_NCHW8C;
+    if (onednn)
         caps->feature_layouts[n++] = KILN_LAYOUT_NHWC;
-    }
     caps->feature_layouts[n++] = KILN_LAYOUT_DENSE;
     caps->n_feature_layouts = n;
 }
@@ -60,7 +62,7 @@ static void fill_caps(struct kiln_caps *caps, int threads, bool reference)
     caps->compute_units = threads;
     caps->memory_bytes = (int64_t)sysconf(_SC_PHYS_PAGES) * sysconf(_SC_PAGE_SIZE);
     caps->allocation_bytes = caps->memory_bytes;
-    fill_layouts(caps, reference ? NULL : cpu_onednn_load());
+    fill_layouts(caps, reference);
     caps->loop_instructions = KILN_LOOP_MAX_INSTRUCTIONS;
     caps->loop_accesses = KILN_LOOP_MAX_ACCESSES;
     caps->parallelism = PARALLELISM;
