@@ -1,6 +1,6 @@
 /*
  * The plugin: a variational autoencoder (Kingma & Welling 2014) with a fully
- * connected or a convolutional network.
+ * connected, a convolutional or a residual network.
  */
 #include "models/vae/vae.h"
 
@@ -10,14 +10,18 @@
 #include "models/common/sampling.h"
 
 static const struct kiln_option options[] = {
-    {"network", "arch", KILN_OPTION_CHOICE, "mlp", 0, 0, "mlp|conv",
-     "fully connected, or strided convolutions"},
+    {"network", "arch", KILN_OPTION_CHOICE, "mlp", 0, 0, "mlp|conv|resnet",
+     "fully connected, strided convolutions, or residual blocks (diffusers' ResnetBlock2D)"},
     {"network", "latent_size", KILN_OPTION_INT, "20", 1, 65536, NULL,
      "dimensions of the latent code"},
     {"network", "hidden_size", KILN_OPTION_INT, "400", 1, 65536, NULL,
      "mlp: units of the hidden layers"},
     {"network", "block_out_channels", KILN_OPTION_INTS, "32, 64", 1, 4096, NULL,
-     "conv: channels after each halving of the picture, 1 to 6 numbers"},
+     "conv, resnet: channels of each stage, which halves the picture; 1 to 6 numbers"},
+    {"network", "layers_per_block", KILN_OPTION_INT, "1", 1, 16, NULL,
+     "resnet: residual blocks of a stage"},
+    {"network", "norm_num_groups", KILN_OPTION_INT, "8", 1, 1024, NULL,
+     "resnet: groups of the group norms"},
     {"train", "likelihood", KILN_OPTION_CHOICE, "bernoulli", 0, 0, "bernoulli|gaussian",
      "distribution of a pixel given the latent code"},
     {"train", "likelihood_sigma", KILN_OPTION_FLOAT, "0.1", 1e-3, 100, NULL,
@@ -36,15 +40,24 @@ static enum kiln_status read_stages(struct vae *vae, const kiln_config *config,
         return kiln_fail(error, KILN_INPUT,
                          "[network] block_out_channels: 1 to %d numbers are expected",
                          VAE_MAX_STAGES);
-    for (int i = 0; i < vae->n_stages; i++)
+    for (int i = 0; i < vae->n_stages; i++) {
         vae->widths[i] = (int64_t)widths[i];
-    if (vae->height != vae->width || vae->height % ((int64_t)1 << vae->n_stages))
-        return kiln_fail(error, KILN_INPUT,
-                         "[network] arch = conv with %d block_out_channels needs square pictures "
-                         "whose side is a "
-                         "multiple of %d, but the data is %lldx%lld",
-                         vae->n_stages, 1 << vae->n_stages, (long long)vae->height,
-                         (long long)vae->width);
+        if (vae->arch == VAE_RESNET && vae->widths[i] % vae->norm_num_groups)
+            return kiln_fail(error, KILN_INPUT,
+                             "[network] block_out_channels: %lld is not a multiple of "
+                             "norm_num_groups = %d",
+                             (long long)vae->widths[i], vae->norm_num_groups);
+    }
+    int64_t step = (int64_t)1 << vae->n_stages;
+    bool fits = vae->arch == VAE_RESNET || vae->height == vae->width;
+    if (!fits || vae->height % step || vae->width % step)
+        return kiln_fail(
+            error, KILN_INPUT,
+            "[network] arch = %s with %d block_out_channels needs %spictures with each "
+            "side a multiple of %lld, but the data is %lldx%lld",
+            vae->arch == VAE_CONV ? "conv" : "resnet", vae->n_stages,
+            vae->arch == VAE_CONV ? "square " : "", (long long)step, (long long)vae->height,
+            (long long)vae->width);
     return KILN_OK;
 }
 
@@ -56,18 +69,20 @@ static enum kiln_status create(const kiln_config *config, const struct kiln_data
     struct vae *vae = calloc(1, sizeof *vae);
     if (!vae)
         return kiln_fail(error, KILN_MACHINE, "vae: out of memory");
-    vae->convolutional = !strcmp(kiln_config_string(config, "network", "arch"), "conv");
+    const char *arch = kiln_config_string(config, "network", "arch");
+    vae->arch = !strcmp(arch, "conv") ? VAE_CONV : !strcmp(arch, "resnet") ? VAE_RESNET : VAE_MLP;
     vae->channels = data->channels;
     vae->height = data->height;
     vae->width = data->width;
-    vae->size = data->height;
     vae->latent = kiln_config_int(config, "network", "latent_size");
     vae->hidden = kiln_config_int(config, "network", "hidden_size");
+    vae->layers_per_block = (int)kiln_config_int(config, "network", "layers_per_block");
+    vae->norm_num_groups = (int)kiln_config_int(config, "network", "norm_num_groups");
     bool gaussian = !strcmp(kiln_config_string(config, "train", "likelihood"), "gaussian");
     vae->likelihood = gaussian ? VAE_GAUSSIAN : VAE_BERNOULLI;
     vae->sigma = kiln_config_float(config, "train", "likelihood_sigma");
     vae->beta = kiln_config_float(config, "train", "beta");
-    enum kiln_status status = vae->convolutional ? read_stages(vae, config, error) : KILN_OK;
+    enum kiln_status status = vae->arch == VAE_MLP ? KILN_OK : read_stages(vae, config, error);
     if (status) {
         free(vae);
         return status;
@@ -141,7 +156,7 @@ static const struct kiln_model model = {
     .abi = KILN_MODEL_ABI,
     .size = sizeof(struct kiln_model),
     .name = "vae",
-    .summary = "variational autoencoder, fully connected or convolutional",
+    .summary = "variational autoencoder: fully connected, convolutional or residual",
     .options = options,
     .create = create,
     .destroy = free,

@@ -1,4 +1,4 @@
-/* Encoder and decoder, fully connected or convolutional. */
+/* Encoder and decoder: fully connected, or of strided convolutions. */
 #include "models/vae/vae.h"
 
 #include <stdio.h>
@@ -42,7 +42,7 @@ static kiln_node conv_decode(const struct vae *vae, kiln_graph *g, kiln_node z)
 {
     char name[32];
     int last = vae->n_stages - 1;
-    int64_t side = vae->size >> vae->n_stages, batch = kiln_shape(g, z).d[0];
+    int64_t side = vae->height >> vae->n_stages, batch = kiln_shape(g, z).d[0];
     kiln_node x = kiln_relu(g, kiln_linear(g, "fc3", z, vae->widths[last] * side * side, true));
     x = kiln_reshape(g, x, KILN_SHAPE(batch, vae->widths[last], side, side));
     for (int i = 0; i <= last; i++) {
@@ -54,13 +54,15 @@ static kiln_node conv_decode(const struct vae *vae, kiln_graph *g, kiln_node z)
     return x;
 }
 
-/* --- both -------------------------------------------------------------------------- */
+/* --- all --------------------------------------------------------------------------- */
 
 void vae_encode(const struct vae *vae, kiln_graph *g, kiln_node x, kiln_node *mean,
                 kiln_node *log_variance)
 {
     kiln_graph_label(g, "encoder");
-    kiln_node h = vae->convolutional ? conv_hidden(vae, g, x) : mlp_hidden(vae, g, x);
+    kiln_node h = vae->arch == VAE_CONV     ? conv_hidden(vae, g, x)
+                  : vae->arch == VAE_RESNET ? vae_resnet_features(vae, g, x)
+                                            : mlp_hidden(vae, g, x);
     *mean = kiln_linear(g, "fc21", h, vae->latent, true);
     *log_variance = kiln_linear(g, "fc22", h, vae->latent, true);
     kiln_graph_label(g, "");
@@ -70,7 +72,9 @@ kiln_node vae_decode(const struct vae *vae, kiln_graph *g, kiln_node z)
 {
     kiln_graph_label(g, "decoder");
     int64_t batch = kiln_shape(g, z).d[0];
-    kiln_node logits = vae->convolutional ? conv_decode(vae, g, z) : mlp_decode(vae, g, z);
+    kiln_node logits = vae->arch == VAE_CONV     ? conv_decode(vae, g, z)
+                       : vae->arch == VAE_RESNET ? vae_resnet_decode(vae, g, z)
+                                                 : mlp_decode(vae, g, z);
     logits = kiln_reshape(g, logits, KILN_SHAPE(batch, vae->channels, vae->height, vae->width));
     kiln_graph_label(g, "");
     return logits;

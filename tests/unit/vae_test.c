@@ -132,6 +132,33 @@ static void conv_fits_squares_divisible_by_4(void **unused)
     }
 }
 
+static void resnet_has_the_names_of_diffusers_blocks(void **unused)
+{
+    (void)unused;
+    struct kiln_data_info oblong = fashion;
+    kiln_config *config;
+    struct kiln_instance instance;
+    struct kiln_error error;
+    oblong.width = 32;
+    if (make("[network]\narch = resnet\nlayers_per_block = 2\nblock_out_channels = 8, 24\n",
+             &oblong, &config, &instance, &error))
+        fail_msg("%s", error.text);
+    kiln_states *states = states_of(&instance, &oblong);
+    expect_state(states, "encoder.conv_in.weight", KILN_SHAPE(8, 1, 3, 3));
+    expect_state(states, "encoder.down_blocks.1.resnets.0.conv_shortcut.weight",
+                 KILN_SHAPE(24, 8, 1, 1));
+    expect_state(states, "encoder.down_blocks.1.downsamplers.0.conv.bias", KILN_SHAPE(24));
+    expect_state(states, "encoder.mid_block.resnets.1.norm2.weight", KILN_SHAPE(24));
+    expect_state(states, "fc21.weight", KILN_SHAPE(20, 24 * 7 * 8));
+    expect_state(states, "decoder.up_blocks.1.resnets.1.conv2.weight", KILN_SHAPE(8, 8, 3, 3));
+    expect_state(states, "decoder.up_blocks.0.upsamplers.0.conv.weight", KILN_SHAPE(24, 24, 3, 3));
+    expect_state(states, "decoder.conv_out.weight", KILN_SHAPE(1, 8, 3, 3));
+    assert_true(kiln_states_find(states, "encoder.mid_block.resnets.0.time_emb_proj.weight") < 0);
+    kiln_states_destroy(&states);
+    instance.model->destroy(instance.state);
+    kiln_config_destroy(&config);
+}
+
 static void refuses(const char *lines, struct kiln_data_info info, const char *word)
 {
     kiln_config *config = NULL;
@@ -152,6 +179,8 @@ static void wrong_configs_are_refused(void **unused)
     points.points = true;
     refuses("[network]\narch = conv\n", odd, "multiple of 4");
     refuses("[network]\narch = conv\n", oblong, "28x32");
+    refuses("[network]\narch = resnet\n", odd, "multiple of 4");
+    refuses("[network]\narch = resnet\nblock_out_channels = 16, 20\n", fashion, "norm_num_groups");
     refuses("", points, "points");
     refuses("[network]\nblock_out_channels = 1, 2, 3, 4, 5, 6, 7\narch = conv\n", fashion,
             "block_out_channels");
@@ -163,6 +192,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(mlp_is_pytorchs),
         cmocka_unit_test(conv_fits_squares_divisible_by_4),
+        cmocka_unit_test(resnet_has_the_names_of_diffusers_blocks),
         cmocka_unit_test(wrong_configs_are_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
