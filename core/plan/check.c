@@ -8,7 +8,8 @@
 #include "core/plan/operands.h"
 #include "core/plan/written.h"
 
-/* Accesses of more separate runs of bytes are checked at this many of them. */
+/* Accesses of more separate runs of bytes are checked at this many of them;
+ * what they write is recorded whole. */
 enum { MAX_RUNS = 1 << 14, BEFORE = -1 };
 
 struct checker {
@@ -99,9 +100,6 @@ static enum kiln_status check_write(struct checker *c, const struct step_operand
         if (value->last > c->step || !is_in_place(c, operand))
             return report(c, operand->name, "overwrites a live value");
     }
-    if (!written_record(memory, span, c->step))
-        return c->status =
-                   kiln_fail(c->error, KILN_MACHINE, "out of memory while checking the plan");
     return KILN_OK;
 }
 
@@ -152,6 +150,25 @@ static struct span run_at(const struct runs *runs, int64_t number)
     return (struct span){at, at + runs->run};
 }
 
+static enum kiln_status record_runs(struct checker *c, enum kiln_region region,
+                                    const struct runs *runs)
+{
+    struct span *spans = malloc((size_t)runs->count * sizeof *spans);
+    bool done = spans != NULL, ascend = true;
+    for (int64_t i = 0; i < runs->count && done; i++) {
+        spans[i] = run_at(runs, i);
+        ascend &= i == 0 || spans[i - 1].end <= spans[i].start;
+    }
+    if (done && ascend)
+        done = written_record_all(&c->memory[region], spans, (size_t)runs->count, c->step);
+    for (int64_t i = 0; i < runs->count && done && !ascend; i++)
+        done = written_record(&c->memory[region], spans[i], c->step);
+    free(spans);
+    if (!done)
+        c->status = kiln_fail(c->error, KILN_MACHINE, "out of memory while checking the plan");
+    return c->status;
+}
+
 static enum kiln_status check_operand(struct checker *c, const struct step_operand *operand,
                                       bool write)
 {
@@ -169,7 +186,7 @@ static enum kiln_status check_operand(struct checker *c, const struct step_opera
         else
             check_read(c, operand, span);
     }
-    return c->status;
+    return write && !c->status ? record_runs(c, place->region, &runs) : c->status;
 }
 
 static int first_instruction(const struct kiln_loop *loop, int access)

@@ -76,6 +76,45 @@ bool written_record(struct written *m, struct span span, int step)
     return true;
 }
 
+/* Appends to a list that has room; what touches the end and has its step joins it. */
+static void append(struct written *m, struct written_segment segment)
+{
+    struct written_segment *last = m->n ? &m->segments[m->n - 1] : NULL;
+    if (segment.start >= segment.end)
+        return;
+    if (last && last->end == segment.start && last->step == segment.step)
+        last->end = segment.end;
+    else
+        m->segments[m->n++] = segment;
+}
+
+bool written_record_all(struct written *m, const struct span *spans, size_t n, int step)
+{
+    struct written merged = {.capacity = m->n + 2 * n}; /* a span cuts a segment once at most */
+    merged.segments = malloc((merged.capacity + 1) * sizeof *merged.segments);
+    if (!merged.segments)
+        return false;
+    size_t next = 0;
+    int64_t covered = INT64_MIN; /* by the spans so far */
+    for (size_t i = 0; i < m->n; i++) {
+        struct written_segment rest = m->segments[i];
+        for (;; next++) {
+            rest.start = rest.start > covered ? rest.start : covered;
+            if (next == n || spans[next].start >= rest.end)
+                break;
+            append(&merged, (struct written_segment){rest.start, spans[next].start, rest.step});
+            append(&merged, (struct written_segment){spans[next].start, spans[next].end, step});
+            covered = spans[next].end;
+        }
+        append(&merged, rest);
+    }
+    for (; next < n; next++)
+        append(&merged, (struct written_segment){spans[next].start, spans[next].end, step});
+    free(m->segments);
+    *m = merged;
+    return true;
+}
+
 void written_finish(struct written *m)
 {
     free(m->segments);

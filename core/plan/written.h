@@ -29,6 +29,9 @@ struct written {
 void written_by(const struct written *, struct span, int *oldest, int *newest);
 /* The step writes the span. False when out of memory. */
 bool written_record(struct written *, struct span, int step);
+/* The step writes n spans, which are disjoint and ascend: in one pass over what
+ * was written before, however many they are. False when out of memory. */
+bool written_record_all(struct written *, const struct span *spans, size_t n, int step);
 void written_finish(struct written *);
 
 #endif
