@@ -63,6 +63,13 @@ struct kiln_view {
 KILN_API struct kiln_view kiln_layout_view(enum kiln_layout layout, const struct kiln_shape *shape);
 /* Element offset of a dense row-major logical element number. */
 KILN_API int64_t kiln_view_at(const struct kiln_view *view, int64_t element);
+/* Copies count elements of element_bytes, all of the view's, between a dense
+ * row-major host array and where the view has them in stored. The arrays must
+ * not overlap. */
+KILN_API void kiln_view_pack(const struct kiln_view *view, int64_t count, size_t element_bytes,
+                             const void *dense, void *stored);
+KILN_API void kiln_view_unpack(const struct kiln_view *view, int64_t count, size_t element_bytes,
+                               const void *stored, void *dense);
 /* Copies count(shape) elements of element_bytes between a dense row-major host
  * array and its stored form. source and target must not overlap. */
 KILN_API void kiln_layout_pack(enum kiln_layout layout, const struct kiln_shape *shape,

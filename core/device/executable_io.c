@@ -32,8 +32,8 @@ enum kiln_status kiln_executable_write(kiln_executable *e, const char *input, co
 
 /* The stored elements that a view reaches. */
 struct span {
-    int64_t low;           /* element of the place that the span starts at */
     int64_t offset, bytes; /* in the region */
+    struct kiln_view view; /* within the span */
     char *data;            /* malloc'd */
 };
 
@@ -48,7 +48,8 @@ static enum kiln_status read_span(kiln_executable *e, const struct kiln_place *p
             const struct kiln_digit *digit = &view->digits[axis][i];
             *(digit->stride < 0 ? &low : &high) += (digit->extent - 1) * digit->stride;
         }
-    *span = (struct span){low, place->offset + low * size, (high - low + 1) * size, NULL};
+    *span = (struct span){place->offset + low * size, (high - low + 1) * size, *view, NULL};
+    span->view.offset -= low;
     if (!e->regions[place->region] || span->offset < 0 ||
         span->bytes > e->plan->steps.region_bytes[place->region] - span->offset)
         return kiln_fail(error, KILN_INPUT, "plan: a value lies outside its region");
@@ -66,12 +67,10 @@ static enum kiln_status read_view(kiln_executable *e, const struct kiln_place *p
                                   char *data, struct kiln_error *error)
 {
     struct span span;
-    size_t size = kiln_dtype_bytes(place->dtype);
-    int64_t count = kiln_shape_count(shape);
     enum kiln_status status = read_span(e, place, view, &span, error);
-    for (int64_t i = 0; i < count && !status; i++)
-        memcpy(data + (size_t)i * size,
-               span.data + (size_t)(kiln_view_at(view, i) - span.low) * size, size);
+    if (!status)
+        kiln_view_unpack(&span.view, kiln_shape_count(shape), kiln_dtype_bytes(place->dtype),
+                         span.data, data);
     free(span.data);
     return status;
 }
@@ -124,14 +123,13 @@ enum kiln_status kiln_executable_write_value(kiln_executable *e, int value, cons
     enum kiln_status status = find_value(e, value, bytes, &v, error);
     if (status)
         return status;
-    size_t size = kiln_dtype_bytes(v->place.dtype);
     status = read_span(e, &v->place, &v->view, &span, error);
-    for (int64_t i = 0; i < kiln_shape_count(&v->shape) && !status; i++)
-        memcpy(span.data + (size_t)(kiln_view_at(&v->view, i) - span.low) * size,
-               (const char *)data + (size_t)i * size, size);
-    if (!status)
+    if (!status) {
+        kiln_view_pack(&span.view, kiln_shape_count(&v->shape), kiln_dtype_bytes(v->place.dtype),
+                       data, span.data);
         status = e->session->backend->write(e->session->state, e->regions[v->place.region],
                                             span.offset, span.data, span.bytes, error);
+    }
     free(span.data);
     return status;
 }

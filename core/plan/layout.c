@@ -107,23 +107,27 @@ int64_t kiln_view_at(const struct kiln_view *view, int64_t element)
     return at;
 }
 
-/* Walks the elements in row-major order and keeps the stored offset by adding
- * the strides of the digits that turn. */
+/* Copies between stored elements and dense ones in row-major order, in runs of
+ * what lies together in both; keeps the stored offset by adding the strides of
+ * the digits that turn. */
 static void copy_elements(const struct kiln_view *view, int64_t count, size_t bytes,
                           const char *from, char *to, bool pack)
 {
     struct kiln_digit digits[KILN_MAX_DIMS * KILN_MAX_DIGITS];
-    int64_t index[KILN_MAX_DIMS * KILN_MAX_DIGITS] = {0};
+    int64_t index[KILN_MAX_DIMS * KILN_MAX_DIGITS] = {0}, run = 1;
     int n = 0;
     for (int axis = 0; axis < view->n; axis++)
         for (int i = 0; i < view->n_digits[axis]; i++)
             digits[n++] = view->digits[axis][i];
+    for (; n > 0 && digits[n - 1].stride == run; n--)
+        run *= digits[n - 1].extent;
     int64_t at = view->offset;
-    for (int64_t element = 0; element < count; element++) {
+    size_t run_bytes = (size_t)run * bytes;
+    for (int64_t element = 0; element < count; element += run) {
         if (pack)
-            memcpy(to + (size_t)at * bytes, from + (size_t)element * bytes, bytes);
+            memcpy(to + (size_t)at * bytes, from + (size_t)element * bytes, run_bytes);
         else
-            memcpy(to + (size_t)element * bytes, from + (size_t)at * bytes, bytes);
+            memcpy(to + (size_t)element * bytes, from + (size_t)at * bytes, run_bytes);
         for (int d = n - 1; d >= 0; d--) {
             at += digits[d].stride;
             if (++index[d] < digits[d].extent)
@@ -134,16 +138,28 @@ static void copy_elements(const struct kiln_view *view, int64_t count, size_t by
     }
 }
 
+void kiln_view_pack(const struct kiln_view *view, int64_t count, size_t element_bytes,
+                    const void *dense, void *stored)
+{
+    copy_elements(view, count, element_bytes, dense, stored, true);
+}
+
+void kiln_view_unpack(const struct kiln_view *view, int64_t count, size_t element_bytes,
+                      const void *stored, void *dense)
+{
+    copy_elements(view, count, element_bytes, stored, dense, false);
+}
+
 void kiln_layout_pack(enum kiln_layout layout, const struct kiln_shape *shape, size_t element_bytes,
                       const void *dense, void *stored)
 {
     struct kiln_view view = kiln_layout_view(layout, shape);
-    copy_elements(&view, kiln_shape_count(shape), element_bytes, dense, stored, true);
+    kiln_view_pack(&view, kiln_shape_count(shape), element_bytes, dense, stored);
 }
 
 void kiln_layout_unpack(enum kiln_layout layout, const struct kiln_shape *shape,
                         size_t element_bytes, const void *stored, void *dense)
 {
     struct kiln_view view = kiln_layout_view(layout, shape);
-    copy_elements(&view, kiln_shape_count(shape), element_bytes, stored, dense, false);
+    kiln_view_unpack(&view, kiln_shape_count(shape), element_bytes, stored, dense);
 }

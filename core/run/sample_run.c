@@ -61,14 +61,18 @@ static void copy_samples(const kiln_sampler *sampler, const struct kiln_sample_j
                          int64_t count, float *out)
 {
     const struct kiln_known *known = job->known;
-    int64_t elements = sampler->sample_elements;
-    int64_t plane = known ? sampler->samples.d[2] * sampler->samples.d[3] : 1;
-    for (int64_t i = 0; i < count * elements; i++) {
-        float value = sampler->sample_buffer[i];
-        if (known && known->mask[i % plane] == 0)
-            value = known->picture[i % elements];
-        out[i] = sampler->points ? value : value < 0 ? 0 : value > 1 ? 1 : value;
+    const float *drawn = sampler->sample_buffer;
+    int64_t elements = sampler->sample_elements, n = count * elements;
+    if (sampler->points) {
+        memcpy(out, drawn, (size_t)n * sizeof *out);
+        return;
     }
+    for (int64_t i = 0; i < n; i++)
+        out[i] = drawn[i] < 0 ? 0 : drawn[i] > 1 ? 1 : drawn[i];
+    int64_t plane = known ? sampler->samples.d[2] * sampler->samples.d[3] : 1;
+    for (int64_t i = 0; known && i < n; i++)
+        if (known->mask[i % plane] == 0)
+            out[i] = known->picture[i % elements];
 }
 
 static enum kiln_status read_samples(kiln_sampler *sampler, kiln_executable *part,
