@@ -33,8 +33,9 @@ kiln_node sampling_per_sample(kiln_graph *g, kiln_node values, kiln_node x)
     return kiln_reshape(g, values, broadcast_shape(g, x, kiln_shape(g, x).d[0]));
 }
 
-/* Weights [1, columns, 1] of the first (or last) sample's noise along a row. */
-static kiln_node row_weights(kiln_graph *g, int columns, bool first)
+/* Weights [1, columns, 1] of the first (or last) sample of a row: on the circle,
+ * or straight. */
+static kiln_node row_weights(kiln_graph *g, int columns, bool first, bool straight)
 {
     enum { MAX_COLUMNS = 64 };
     const double quarter_turn = 1.57079632679489661923;
@@ -44,27 +45,40 @@ static kiln_node row_weights(kiln_graph *g, int columns, bool first)
         return 0;
     }
     for (int i = 0; i < columns; i++) {
-        double angle = quarter_turn * (first ? columns - 1 - i : i) / (columns - 1);
-        weights[i] = (float)sin(angle);
+        double part = (double)(first ? columns - 1 - i : i) / (columns - 1);
+        weights[i] = (float)(straight ? part : sin(quarter_turn * part));
     }
     return kiln_constant(g, KILN_F32, KILN_SHAPE(1, columns, 1), weights);
+}
+
+/* values [batch, ...] of the row's ends, mixed along it. */
+static kiln_node mixed_along_rows(kiln_graph *g, const struct kiln_sample_request *request,
+                                  kiln_node values, bool straight)
+{
+    struct kiln_shape shape = kiln_shape(g, values);
+    int64_t columns = request->columns, rows = request->batch / columns,
+            elements = kiln_shape_count(&shape) / request->batch;
+    values = kiln_reshape(g, values, KILN_SHAPE(rows, columns, elements));
+    kiln_node first = kiln_narrow(g, values, 1, 0, 1),
+              last = kiln_narrow(g, values, 1, columns - 1, 1);
+    kiln_node mixed =
+        kiln_add(g, kiln_mul(g, first, row_weights(g, request->columns, true, straight)),
+                 kiln_mul(g, last, row_weights(g, request->columns, false, straight)));
+    return kiln_reshape(g, mixed, shape);
 }
 
 kiln_node sampling_noise(kiln_graph *g, const struct kiln_sample_request *request, kiln_node x,
                          uint32_t stream)
 {
     struct kiln_rng rng = {.kind = KILN_RNG_NORMAL, .stream = stream};
-    struct kiln_shape shape = kiln_shape(g, x);
-    kiln_node z = kiln_random(g, shape, rng);
-    if (request->columns < 2)
-        return z;
-    int64_t columns = request->columns, rows = request->batch / columns,
-            elements = kiln_shape_count(&shape) / request->batch;
-    z = kiln_reshape(g, z, KILN_SHAPE(rows, columns, elements));
-    kiln_node first = kiln_narrow(g, z, 1, 0, 1), last = kiln_narrow(g, z, 1, columns - 1, 1);
-    kiln_node mixed = kiln_add(g, kiln_mul(g, first, row_weights(g, request->columns, true)),
-                               kiln_mul(g, last, row_weights(g, request->columns, false)));
-    return kiln_reshape(g, mixed, shape);
+    kiln_node z = kiln_random(g, kiln_shape(g, x), rng);
+    return request->columns < 2 ? z : mixed_along_rows(g, request, z, false);
+}
+
+kiln_node sampling_between(kiln_graph *g, const struct kiln_sample_request *request,
+                           kiln_node values)
+{
+    return mixed_along_rows(g, request, values, true);
 }
 
 kiln_node sampling_noised(kiln_graph *g, const struct kiln_sample_request *request,

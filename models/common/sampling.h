@@ -22,6 +22,9 @@ kiln_node sampling_per_sample(kiln_graph *, kiln_node values, kiln_node x);
  */
 kiln_node sampling_noise(kiln_graph *, const struct kiln_sample_request *, kiln_node x,
                          uint32_t stream);
+/* values [batch, ...] of a row's first and last sample, mixed along the row in
+ * proportion, for what goes straight from one to the other. */
+kiln_node sampling_between(kiln_graph *, const struct kiln_sample_request *, kiln_node values);
 /* signal pictures + noise epsilon: known pictures as they are at an iteration
  * whose row of coefficients has these words, for struct kiln_model.sample_noised. */
 kiln_node sampling_noised(kiln_graph *, const struct kiln_sample_request *, kiln_node pictures,

@@ -22,6 +22,10 @@ static const struct kiln_option options[] = {
      "resnet: residual blocks of a stage"},
     {"network", "norm_num_groups", KILN_OPTION_INT, "8", 1, 1024, NULL,
      "resnet: groups of the group norms"},
+    {"network", "prior", KILN_OPTION_CHOICE, "normal", 0, 0, "normal|mixture",
+     "latent codes are N(0, 1), or a mixture of normals trained with the networks: better samples"},
+    {"network", "prior_components", KILN_OPTION_INT, "50", 1, 65536, NULL,
+     "mixture: how many normals"},
     {"train", "likelihood", KILN_OPTION_CHOICE, "bernoulli", 0, 0, "bernoulli|gaussian",
      "distribution of a pixel given the latent code"},
     {"train", "likelihood_sigma", KILN_OPTION_FLOAT, "0.1", 1e-3, 100, NULL,
@@ -81,6 +85,9 @@ static enum kiln_status create(const kiln_config *config, const struct kiln_data
     bool gaussian = !strcmp(kiln_config_string(config, "train", "likelihood"), "gaussian");
     vae->likelihood = gaussian ? VAE_GAUSSIAN : VAE_BERNOULLI;
     vae->sigma = kiln_config_float(config, "train", "likelihood_sigma");
+    bool mixture = !strcmp(kiln_config_string(config, "network", "prior"), "mixture");
+    vae->prior = mixture ? VAE_MIXTURE : VAE_NORMAL;
+    vae->prior_components = kiln_config_int(config, "network", "prior_components");
     vae->beta = kiln_config_float(config, "train", "beta");
     enum kiln_status status = vae->arch == VAE_MLP ? KILN_OK : read_stages(vae, config, error);
     if (status) {
@@ -133,7 +140,7 @@ static kiln_node reconstruct(void *model, kiln_graph *g, const struct kiln_batch
     return kiln_sigmoid(g, vae_decode(model, g, mean));
 }
 
-/* --- the prior sampler: decode z ~ N(0, 1) ---------------------------------------- */
+/* --- the prior sampler: decode z ~ p(z) -------------------------------------------- */
 
 static enum kiln_status sample_plan(void *model, const struct kiln_sample_request *request,
                                     struct kiln_sample_plan *plan, struct kiln_error *error)
@@ -142,6 +149,12 @@ static enum kiln_status sample_plan(void *model, const struct kiln_sample_reques
     const struct vae *vae = model;
     sampling_prior_plan(vae->latent, request, plan);
     return KILN_OK;
+}
+
+static void sample_start(void *model, kiln_graph *g, const struct kiln_sample_request *request,
+                         kiln_node noise, kiln_node *carried)
+{
+    carried[0] = vae_draw_prior(model, g, noise, request);
 }
 
 static kiln_node sample_finish(void *model, kiln_graph *g,
@@ -166,7 +179,7 @@ static const struct kiln_model model = {
     .reconstruct = reconstruct,
     .samplers = sampling_prior_names,
     .sample_plan = sample_plan,
-    .sample_start = sampling_prior_start,
+    .sample_start = sample_start,
     .sample_finish = sample_finish,
     .reference = "pytorch/examples vae",
     .check = "[data]\n"

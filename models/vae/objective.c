@@ -25,21 +25,14 @@ static kiln_node negative_log_likelihood(const struct vae *vae, kiln_graph *g, k
     return kiln_add_scalar(g, error, log(vae->sigma) + log_sqrt_2pi);
 }
 
-/* (exp(log_variance) - 1 - log_variance + mean^2) / 2, summed over the latent. */
-static kiln_node divergence(kiln_graph *g, kiln_node mean, kiln_node log_variance)
-{
-    kiln_node terms = kiln_sub(g, kiln_expm1(g, log_variance), log_variance);
-    terms = kiln_add(g, terms, kiln_square(g, mean));
-    return kiln_mul_scalar(g, kiln_sum_per_sample(g, terms), 0.5);
-}
-
 void vae_terms(const struct vae *vae, kiln_graph *g, kiln_node x, struct vae_terms *terms)
 {
     kiln_node mean, log_variance;
     vae_encode(vae, g, x, &mean, &log_variance);
-    kiln_node logits = vae_decode(vae, g, draw_latent(g, mean, log_variance));
+    kiln_node z = draw_latent(g, mean, log_variance);
+    kiln_node logits = vae_decode(vae, g, z);
     kiln_graph_label(g, "objective");
     terms->reconstruction = kiln_sum_per_sample(g, negative_log_likelihood(vae, g, x, logits));
-    terms->divergence = divergence(g, mean, log_variance);
+    terms->divergence = vae_divergence(vae, g, mean, log_variance, z);
     kiln_graph_label(g, "");
 }

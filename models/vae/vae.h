@@ -1,5 +1,5 @@
 /*
- * The parts of the variational autoencoder: options, networks, objective.
+ * The parts of the variational autoencoder: options, networks, prior, objective.
  */
 #ifndef KILN_MODELS_VAE_H
 #define KILN_MODELS_VAE_H
@@ -9,9 +9,11 @@
 #define VAE_MAX_STAGES 6
 
 /* Random streams of the model's rng nodes. */
-enum vae_stream { VAE_STREAM_LATENT = 1 };
+enum vae_stream { VAE_STREAM_LATENT = 1, VAE_STREAM_COMPONENT };
 
 enum vae_arch { VAE_MLP, VAE_CONV, VAE_RESNET };
+
+enum vae_prior { VAE_NORMAL, VAE_MIXTURE };
 
 enum vae_likelihood { VAE_BERNOULLI, VAE_GAUSSIAN };
 
@@ -22,6 +24,8 @@ struct vae {
     int n_stages; /* that halve the picture */
     int64_t widths[VAE_MAX_STAGES];
     int layers_per_block, norm_num_groups; /* resnet */
+    enum vae_prior prior;
+    int64_t prior_components; /* mixture */
     enum vae_likelihood likelihood;
     double beta, sigma;
 };
@@ -40,10 +44,22 @@ kiln_node vae_decode(const struct vae *, kiln_graph *, kiln_node z);
 kiln_node vae_resnet_features(const struct vae *, kiln_graph *, kiln_node x);
 kiln_node vae_resnet_decode(const struct vae *, kiln_graph *, kiln_node z);
 
+/*
+ * KL(q(z|x) || p(z)) in nats, [n]: exact for N(0, 1); for the mixture
+ * log q - log p at the one z drawn, with the exact entropy of q. mean,
+ * log_variance and z [n, latent].
+ * Source of the mixture: Tomczak & Welling 2018, section 3.2 (MoG).
+ */
+kiln_node vae_divergence(const struct vae *, kiln_graph *, kiln_node mean, kiln_node log_variance,
+                         kiln_node z);
+/* z [n, latent] of the prior from noise N(0, 1) [n, latent]. */
+kiln_node vae_draw_prior(const struct vae *, kiln_graph *, kiln_node noise,
+                         const struct kiln_sample_request *);
+
 /* Per-sample figures [n] in nats of one draw of z from q(z|x). */
 struct vae_terms {
     kiln_node reconstruction; /* -log p(x|z) */
-    kiln_node divergence;     /* KL(q(z|x) || N(0, 1)) */
+    kiln_node divergence;     /* KL(q(z|x) || p(z)) */
 };
 void vae_terms(const struct vae *, kiln_graph *, kiln_node x, struct vae_terms *);
 

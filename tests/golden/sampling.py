@@ -24,6 +24,7 @@ import ddpm as ddpm_golden
 import ncsn
 import philox
 import training
+import vae
 import wgan
 from context_unet import ContextUnet
 from refinenet import RefineNet
@@ -239,6 +240,21 @@ def prior(name):
     save(golden, noise, [("prior", "prior", 0, 1, golden.fill(generator)(noise[:, :, None, None]) / 2 + 0.5)])
 
 
+def mixture(name):
+    """A VAE whose prior is a mixture: the component is the largest of log weight + Gumbel noise."""
+    golden = Golden(name)
+    _, channels, size, _ = golden.shape
+    network = golden.config["network"]
+    latent, components = int(network["latent_size"]), int(network["prior_components"])
+    widths = tuple(map(int, network["block_out_channels"].split(", ")))
+    model = golden.fill(vae.Vae(channels, size, latent, widths=widths, components=components))
+    noise, prior = torch.randn(golden.shape[0], latent), model.prior
+    u = torch.from_numpy(philox.uniform((len(noise), components), 0, 0, 2))
+    chosen = (torch.log_softmax(prior.logits, 0) - torch.log(-torch.log(u))).argmax(1)
+    z = prior.means[chosen] + torch.exp(0.5 * prior.log_variances[chosen]) * noise
+    save(golden, noise, [("prior", "prior", 0, 1, torch.sigmoid(model.decode(z)))])
+
+
 torch.manual_seed(11)
 torch.set_num_threads(1)
 with torch.no_grad():
@@ -256,3 +272,4 @@ with torch.no_grad():
     annealed("ncsn-conditional", 3, 5e-4)
     annealed("ncsn-mlp", 5, 2e-3)
     prior("wgan-dcgan-critic")
+    mixture("vae-mixture-colour")

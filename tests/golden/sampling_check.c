@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/run/experiment.h"
 #include "tests/golden/golden.h"
 
 enum { MAX_RUNS = 32 };
@@ -104,6 +105,9 @@ static void check_run(const struct golden *golden, kiln_device *device, const st
     kiln_executable *start = compile(golden, session, graphs.start, false);
     kiln_executable *finish = compile(golden, session, graphs.finish, run->request.labelled);
     golden_write(golden, start, "noise", "noise");
+    const int32_t key[KILN_RNG_KEY_WORDS] = {0};
+    if (kiln_executable_has_input(start, "rng"))
+        must(kiln_executable_write(start, "rng", key, sizeof key, &error), "rng", &error);
     must(kiln_executable_run(start, &error), "start", &error);
     if (graphs.step)
         iterate(golden, session, &graphs, run->request.labelled);

@@ -18,11 +18,27 @@ import training
 HERE = pathlib.Path(__file__).parent
 
 
-class Vae(nn.Module):
-    """widths: of the strided convolutions; empty = fully connected."""
+class Mixture(nn.Module):
+    """The trained prior of network.prior = mixture."""
 
-    def __init__(self, channels, size, latent, hidden=0, widths=()):
+    def __init__(self, latent, components):
         super().__init__()
+        self.logits = nn.Parameter(0.3 * torch.randn(components))
+        self.means = nn.Parameter(torch.randn(components, latent))
+        self.log_variances = nn.Parameter(0.3 * torch.randn(components, latent))
+
+    def log_density(self, z):
+        """[n], without -latent / 2 log(2 pi)."""
+        off = (z[:, None] - self.means) ** 2 * torch.exp(-self.log_variances)
+        return torch.logsumexp(torch.log_softmax(self.logits, 0) - 0.5 * (off + self.log_variances).sum(2), 1)
+
+
+class Vae(nn.Module):
+    """widths: of the strided convolutions; empty = fully connected. components: of the prior; 0 = N(0, 1)."""
+
+    def __init__(self, channels, size, latent, hidden=0, widths=(), components=0):
+        super().__init__()
+        self.prior = Mixture(latent, components) if components else None
         self.shape, self.widths = (channels, size, size), widths
         pixels = channels * size * size
         self.side = size >> len(widths)
@@ -42,12 +58,14 @@ class Vae(nn.Module):
         mu, logvar = self.fc21(h), self.fc22(h)
         noise = torch.from_numpy(philox.normal(tuple(mu.shape), training.SEED, step, 1))
         z = mu + torch.exp(0.5 * logvar) * noise
+        self.log_prior = self.prior.log_density(z) if self.prior else None
+        return self.decode(z), mu, logvar
+
+    def decode(self, z):
         h = F.relu(self.fc3(z))
         if self.widths:
-            out = self.decoder(h.view(-1, self.widths[-1], self.side, self.side))
-        else:
-            out = self.fc4(h).view(-1, *self.shape)
-        return out, mu, logvar
+            return self.decoder(h.view(-1, self.widths[-1], self.side, self.side))
+        return self.fc4(h).view(-1, *self.shape)
 
 
 class ResnetVae(nn.Module):
@@ -107,18 +125,22 @@ def loss_of(gaussian, beta):
             reconstruction = error.sum()
         else:
             reconstruction = F.binary_cross_entropy_with_logits(logits, x, reduction="sum")
-        kl = -0.5 * torch.sum(1 + logvar - mu**2 - logvar.exp())
+        if getattr(model, "prior", None):
+            kl = -(0.5 * torch.sum(1 + logvar) + model.log_prior.sum())
+        else:
+            kl = -0.5 * torch.sum(1 + logvar - mu**2 - logvar.exp())
         return (reconstruction + beta * kl) / x.shape[0]
     return loss
 
 
-def case(name, channels, size, latent, hidden=0, widths=(), gaussian=False, beta=1.0, batch=16):
+def case(name, channels, size, latent, hidden=0, widths=(), gaussian=False, beta=1.0, batch=16, components=0):
     torch.manual_seed(1)
     lines = ["[model]", "plugin = vae", "[network]", f"arch = {'conv' if widths else 'mlp'}", f"latent_size = {latent}"]
     lines += [f"block_out_channels = {', '.join(map(str, widths))}"] if widths else [f"hidden_size = {hidden}"]
+    lines += ["prior = mixture", f"prior_components = {components}"] if components else []
     lines += ["[train]", f"likelihood = {'gaussian' if gaussian else 'bernoulli'}", f"beta = {beta}", "likelihood_sigma = 0.5"]
     config = "\n".join(lines) + "\n"
-    training.make(HERE / f"{name}.safetensors", config, Vae(channels, size, latent, hidden, widths),
+    training.make(HERE / f"{name}.safetensors", config, Vae(channels, size, latent, hidden, widths, components),
                   loss_of(gaussian, beta), training.pictures(batch, channels, size, size))
 
 
@@ -139,6 +161,8 @@ if __name__ == "__main__":
     case("vae-conv", 1, 8, 4, widths=(8, 16))
     case("vae-conv-blocked", 1, 16, 6, widths=(16, 32), batch=5)
     case("vae-conv-colour", 3, 12, 5, widths=(6, 10), gaussian=True)
+    case("vae-mixture", 1, 8, 4, hidden=32, components=3)
+    case("vae-mixture-colour", 3, 12, 5, widths=(6, 10), beta=0.5, components=7)
     resnet("vae-resnet", 1, 8, 8, 4, (8, 12))
     resnet("vae-resnet-blocked", 1, 16, 16, 6, (16, 32), groups=8, batch=3)
     resnet("vae-resnet-colour", 3, 8, 12, 5, (8,), layers=2, batch=3, seed=4)

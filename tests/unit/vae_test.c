@@ -102,6 +102,25 @@ static void mlp_is_pytorchs(void **unused)
     kiln_config_destroy(&config);
 }
 
+static void mixture_adds_the_priors_components(void **unused)
+{
+    (void)unused;
+    kiln_config *config;
+    struct kiln_instance instance;
+    struct kiln_error error;
+    assert_int_equal(make("[network]\nprior = mixture\nprior_components = 3\n", &fashion, &config,
+                          &instance, &error),
+                     KILN_OK);
+    kiln_states *states = states_of(&instance, &fashion);
+    expect_state(states, "prior.logits", KILN_SHAPE(3));
+    expect_state(states, "prior.means", KILN_SHAPE(3, 20));
+    expect_state(states, "prior.log_variances", KILN_SHAPE(3, 20));
+    assert_int_equal(count_parameters(states), 652824 + 3 * 41);
+    kiln_states_destroy(&states);
+    instance.model->destroy(instance.state);
+    kiln_config_destroy(&config);
+}
+
 static void conv_fits_squares_divisible_by_4(void **unused)
 {
     (void)unused;
@@ -191,6 +210,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(mlp_is_pytorchs),
+        cmocka_unit_test(mixture_adds_the_priors_components),
         cmocka_unit_test(conv_fits_squares_divisible_by_4),
         cmocka_unit_test(resnet_has_the_names_of_diffusers_blocks),
         cmocka_unit_test(wrong_configs_are_refused),
