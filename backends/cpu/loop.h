@@ -66,6 +66,7 @@ struct loop_op {
     int16_t dst, a, b, c; /* slots; SUM, MAX: c is the accumulators' */
     bool scalar;          /* one element only */
     int16_t stationary;   /* LOAD: number of the address at which it may be skipped, -1 */
+    bool invariant;       /* CALL: of stationary values alone, skipped while they are the same */
     int16_t access, pattern;
     enum cpu_convert convert;
     cpu_pointwise_fn *call;
@@ -79,6 +80,7 @@ struct loop_slot {
 
 struct loop_section {
     bool element_level;
+    bool rests_on_unit; /* invariant ops read registers of other sections */
     int prologue, body, end;  /* ops prologue .. body - 1 before the tiles, body .. end - 1 in each */
     int first_moving, n_moving; /* slots that lie in place */
 };

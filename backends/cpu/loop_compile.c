@@ -41,6 +41,13 @@ static int64_t take_vector(struct compiler *c, bool fresh)
     return reserve(c, c->kernel->shape.tile_count * c->kernel->shape.tail_elements * 4);
 }
 
+/* A vector that stays its register's own, over tiles and units. */
+static int64_t keep_vector(struct compiler *c)
+{
+    c->kernel->n_vectors++;
+    return reserve(c, c->kernel->shape.tile_count * c->kernel->shape.tail_elements * 4);
+}
+
 static void release_vector(struct compiler *c, int16_t slot)
 {
     if (c->owned[slot] < 0)
@@ -77,9 +84,12 @@ static int16_t spread(struct compiler *c, int reg, bool element_level, int secti
 {
     const struct kiln_instruction *in = &c->loop->instructions[reg];
     bool before = element_level && (in->section != section || is_reduction(in) || in->op == KILN_OP_CONST);
-    int64_t offset = element_level ? take_vector(c, before) : reserve(c, c->kernel->shape.lanes * 4);
+    bool kept = element_level && !before && c->invariant[reg];
+    int64_t offset = kept            ? keep_vector(c)
+                     : element_level ? take_vector(c, before)
+                                     : reserve(c, c->kernel->shape.lanes * 4);
     int16_t slot = new_slot(c, offset, -1);
-    if (element_level) {
+    if (element_level && !kept) {
         c->owned[slot] = offset;
         c->pending[c->n_pending++] = slot;
     }
@@ -89,6 +99,7 @@ static int16_t spread(struct compiler *c, int reg, bool element_level, int secti
         op->pattern = loop_expand_pattern(c);
     else
         op->call = c->kernel->simd->splat;
+    op->invariant = kept;
     op->dst = slot;
     op->a = (int16_t)reg;
     return slot;
@@ -131,16 +142,32 @@ static void place_result(struct compiler *c, int k, bool element_level)
     slot->offset = reserve(c, register_bytes(c, c->form[k]));
 }
 
-/* A load whose tile never moves within a unit, nor over units along the tile
- * dimension, keeps its vector, and is skipped while its address is the same. */
+/* A load that does not move along the tile dimension keeps its value, and is
+ * skipped while its address is the same. */
 static bool is_stationary(const struct compiler *c, int access)
 {
-    const struct loop_shape *shape = &c->kernel->shape;
-    if (shape->tile.stride[access] != 0 || loop_meets_a_store(c, access))
+    return c->kernel->shape.tile.stride[access] == 0 && !loop_meets_a_store(c, access);
+}
+
+/* True if all operands of instruction k stay the same from tile to tile until a
+ * stationary load moves. */
+static bool is_invariant(struct compiler *c, int k)
+{
+    const struct kiln_instruction *all = c->loop->instructions;
+    const int operands[3] = {all[k].a, all[k].b, all[k].c};
+    bool outside = false;
+    if (c->through[k] >= 0)
         return false;
-    for (int d = 0; d < shape->n_walk; d++)
-        if (shape->walk[d].stride[access] != 0)
+    for (int j = 0; j < 3; j++) {
+        int reg = operands[j];
+        if (reg < 0 || all[reg].op == KILN_OP_CONST)
+            continue;
+        bool other = all[reg].section != all[k].section;
+        outside |= other;
+        if (!other && !c->invariant[reg])
             return false;
+    }
+    c->kernel->sections[c->kernel->n_sections - 1].rests_on_unit |= outside;
     return true;
 }
 
@@ -159,13 +186,12 @@ static void compile_load(struct compiler *c, int k, bool element_level)
         kernel->moving[kernel->n_moving++] = (int16_t)k;
         return;
     }
-    bool stationary = c->form[k] == FORM_VECTOR && is_stationary(c, in->access);
-    if (stationary) {
-        kernel->slots[k].offset = reserve(c, kernel->shape.tile_count * kernel->shape.tail_elements * 4);
-        kernel->n_vectors++;
-    } else {
+    bool stationary = element_level && is_stationary(c, in->access);
+    if (stationary && c->form[k] == FORM_VECTOR)
+        kernel->slots[k].offset = keep_vector(c);
+    else
         place_result(c, k, element_level);
-    }
+    c->invariant[k] = stationary;
     struct loop_op *op = new_op(c, OP_LOAD);
     op->dst = (int16_t)k;
     op->access = in->access;
@@ -247,8 +273,13 @@ static void compile_pointwise(struct compiler *c, int k, bool element_level)
     int16_t b = unary ? -1 : operand(c, k, in->b, !all && !scalar_b);
     int16_t third = in->c < 0 ? -1 : operand(c, k, in->c, !all && !scalar_c);
     c->form[k] = all ? FORM_SCALAR : element_level ? FORM_VECTOR : FORM_LANES;
-    place_result(c, k, element_level);
+    c->invariant[k] = element_level && is_invariant(c, k);
+    if (c->invariant[k] && !all)
+        c->kernel->slots[k].offset = keep_vector(c);
+    else
+        place_result(c, k, element_level);
     struct loop_op *op = new_op(c, OP_CALL);
+    op->invariant = c->invariant[k];
     op->dst = (int16_t)k;
     op->a = a;
     op->b = b;
@@ -322,7 +353,7 @@ void loop_compile_program(struct compiler *c)
             end++;
         compile_section(c, first, end);
     }
-    int64_t words = kernel->n_slots + 2 * kernel->n_stationary;
+    int64_t words = kernel->n_slots + 2 * kernel->n_stationary + kernel->n_sections;
     kernel->tables_offset = reserve(c, words * (int64_t)sizeof(int64_t));
     kernel->thread_bytes = c->bytes;
 }

@@ -17,6 +17,7 @@ struct compiler {
     enum form form[KILN_LOOP_MAX_INSTRUCTIONS];
     int through[KILN_LOOP_MAX_INSTRUCTIONS];   /* the access that the register is computed into, -1 */
     bool copied[KILN_LOOP_MAX_INSTRUCTIONS];   /* a load that must not read in place */
+    bool invariant[KILN_LOOP_MAX_INSTRUCTIONS]; /* the same in all tiles at one index of the walk */
     int16_t vector_of[KILN_LOOP_MAX_INSTRUCTIONS]; /* expanded form in the current section, -1 */
     int64_t bytes;                             /* of a thread's memory so far */
     int64_t *free_vectors;                     /* offsets; the first n_fresh unused in this section */

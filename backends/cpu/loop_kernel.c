@@ -3,8 +3,9 @@
 
 #include <stdlib.h>
 
-/* Elements of a tile while the registers of a program are few; more registers
- * get shorter tiles, so that all stay in the first-level cache. */
+/* Elements of a tile while the registers of a program are few; more registers,
+ * or operands that are read in place, get shorter tiles, so that all stay in the
+ * first-level cache. */
 #define CHUNK 1024
 #define CHUNK_MIN 256
 #define CACHED_ELEMENTS 8192
@@ -106,7 +107,7 @@ static int64_t chunk_of(const struct kiln_loop *loop, struct loop_range range, c
 {
     for (int64_t chunk = CHUNK; chunk > CHUNK_MIN; chunk /= 2) {
         struct loop_kernel *trial = compile(loop, range, chunk, simd, true);
-        bool fits = !trial || trial->n_vectors * chunk <= CACHED_ELEMENTS;
+        bool fits = !trial || (trial->n_vectors + trial->n_moving) * chunk <= CACHED_ELEMENTS;
         cpu_loop_release(trial);
         if (fits)
             return chunk;

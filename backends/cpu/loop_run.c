@@ -18,6 +18,8 @@ struct runner {
     void **slots;                         /* addresses of values */
     const char **last;                    /* addresses at which stationary loads were done */
     int64_t *last_count;
+    int64_t *done;                        /* of each section: count that its invariant ops are done for, -1 */
+    bool fresh;                           /* invariant ops are to be done in this tile */
     int64_t count;                        /* of the tile dimension, in the unit or in the tile */
 };
 
@@ -70,15 +72,16 @@ static void run_load(struct runner *run, const struct loop_op *op)
 {
     const struct loop_kernel *kernel = run->kernel;
     char *address = run->at[op->access];
-    if (op->scalar) {
-        kernel->simd->load[op->convert](run->slots[op->dst], address, 1, 0, 1, 1);
-        return;
-    }
     if (op->stationary >= 0) {
         if (run->last[op->stationary] == address && run->last_count[op->stationary] >= run->count)
             return;
         run->last[op->stationary] = address;
         run->last_count[op->stationary] = run->count;
+        run->fresh = true;
+    }
+    if (op->scalar) {
+        kernel->simd->load[op->convert](run->slots[op->dst], address, 1, 0, 1, 1);
+        return;
     }
     move_pattern(&kernel->patterns[op->pattern], run->count, kernel->simd->load[op->convert], true,
                  run->slots[op->dst], address, kernel->element_bytes[op->access]);
@@ -95,6 +98,8 @@ static void run_ops(struct runner *run, int first, int end, int64_t n)
     for (const struct loop_op *op = kernel->ops + first, *last = kernel->ops + end; op < last; op++) {
         switch (op->kind) {
         case OP_CALL:
+            if (op->invariant && !run->fresh)
+                break;
             op->call(slots[op->dst], slots[op->a], op->b >= 0 ? slots[op->b] : NULL,
                      op->c >= 0 ? slots[op->c] : NULL, op->scalar ? 1 : n);
             break;
@@ -106,6 +111,8 @@ static void run_ops(struct runner *run, int first, int end, int64_t n)
                          slots[op->a], run->at[op->access], kernel->element_bytes[op->access]);
             break;
         case OP_EXPAND:
+            if (op->invariant && !run->fresh)
+                break;
             move_pattern(&kernel->patterns[op->pattern], run->count, simd->load[CPU_MOVE], true, slots[op->dst],
                          slots[op->a], 4);
             break;
@@ -201,7 +208,11 @@ static void run_tile(struct runner *run, const struct loop_section *section, cha
     for (int a = 0; a < kernel->loop->n_accesses; a++)
         run->at[a] = base[a] + first * kernel->shape.tile.stride[a] * kernel->element_bytes[a];
     move_slots(run, section);
+    int64_t *done = &run->done[section - kernel->sections];
+    run->fresh = *done < run->count;
     run_ops(run, section->body, section->end, tile_elements(run));
+    if (run->fresh)
+        *done = run->count;
 }
 
 /* All tiles of a unit whose tile dimension is reduced. */
@@ -246,6 +257,8 @@ static void run_unit(struct runner *run)
             run_ops(run, section->body, section->end, unit_lanes(run));
             continue;
         }
+        if (section->rests_on_unit)
+            run->done[s] = -1;
         run_ops(run, section->prologue, section->body, tile_elements(run));
         start_reductions(run, section);
         if (shape->tile.reduced)
@@ -293,6 +306,9 @@ static void start_runner(struct runner *run, const struct loop_kernel *kernel, c
         run->slots[i] = memory + kernel->slots[i].offset;
     for (int i = 0; i < kernel->n_stationary; i++)
         run->last[i] = NULL;
+    run->done = run->last_count + kernel->n_stationary;
+    for (int s = 0; s < kernel->n_sections; s++)
+        run->done[s] = -1;
     for (int k = 0; k < kernel->loop->n_instructions; k++) {
         const struct kiln_instruction *in = &kernel->loop->instructions[k];
         if (in->op == KILN_OP_CONST)

@@ -42,8 +42,6 @@ struct cpu_simd_loop {
     cpu_pointwise_fn *f32[KILN_OP_COUNT][CPU_VARIANTS];
     /* i32 operands (comparisons yield f32) */
     cpu_pointwise_fn *i32[KILN_OP_COUNT][CPU_VARIANTS];
-    /* a b + c: b and c are V or S by the variant */
-    cpu_pointwise_fn *multiply_add[CPU_VARIANTS];
     /* a != 0 ? b : c, the condition f32 or i32 */
     cpu_pointwise_fn *select_f32[CPU_VARIANTS], *select_i32[CPU_VARIANTS];
     cpu_pointwise_fn *cast_f32_i32, *cast_i32_f32;

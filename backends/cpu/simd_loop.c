@@ -119,7 +119,6 @@ BINARY(less_i, int32_t, float, u < v ? 1.0f : 0.0f)
 BINARY(less_equal_i, int32_t, float, u <= v ? 1.0f : 0.0f)
 BINARY(equal_i, int32_t, float, u == v ? 1.0f : 0.0f)
 
-TERNARY(multiply_add, float, float, u *v + w)
 TERNARY(choose_f, float, int32_t, u != 0.0f ? v : w)
 TERNARY(choose_i, int32_t, int32_t, u != 0 ? v : w)
 UNARY(to_i32, float, int32_t, cpu_float_to_i32(x))
@@ -203,7 +202,6 @@ const struct cpu_simd_loop SIMD(cpu_simd_loop) = {
         [KILN_OP_LESS_EQUAL] = BINARY_ROW(less_equal_i),
         [KILN_OP_EQUAL] = BINARY_ROW(equal_i),
     },
-    .multiply_add = TERNARY_ROW(multiply_add),
     .select_f32 = TERNARY_ROW(choose_f),
     .select_i32 = TERNARY_ROW(choose_i),
     .cast_f32_i32 = to_i32,

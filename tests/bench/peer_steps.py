@@ -17,7 +17,6 @@ import json
 import os
 import pathlib
 import resource
-import shutil
 import statistics
 import subprocess
 import sys
@@ -30,12 +29,12 @@ import torch.nn.functional as F
 
 HERE = pathlib.Path(__file__).parent
 sys.path.insert(0, str(HERE.parent / "golden"))
-CONFIG = HERE.parents[1] / "config"
 
 import context_unet  # noqa: E402
 import refinenet  # noqa: E402
 import vae  # noqa: E402
 import wgan  # noqa: E402
+from kiln_steps import Kiln  # noqa: E402
 
 THREADS = 2
 
@@ -201,43 +200,12 @@ MODELS = {
 }
 
 
-class Kiln:
-    """A trained run of each model in a folder, and the times of its steps."""
-
-    def __init__(self, path, device, folder):
-        self.path, self.device, self.folder = path, device, pathlib.Path(folder)
-
-    def command(self, model, steps):
-        sets = [*model.sets, f"train.log_every={max(1, steps // 4)}", "train.sample_every=0", "train.checkpoint_every=0",
-                f"run.threads={THREADS}"]
-        return [self.path, "train", CONFIG / model.config, "--out", self.folder / model.name, "--device", self.device,
-                "--quiet", "--steps", str(steps), *(word for s in sets for word in ("--set", s))]
-
-    def train(self, model):
-        shutil.rmtree(self.folder / model.name, ignore_errors=True)
-        subprocess.run(self.command(model, model.steps), check=True, stdout=subprocess.DEVNULL)
-        lines = [json.loads(line) for line in (self.folder / model.name / "log.jsonl").read_text().splitlines()]
-        lines = [line for line in lines if line["step"] >= model.steps // 4]
-        return (lines[-1]["seconds"] - lines[0]["seconds"]) / (lines[-1]["step"] - lines[0]["step"])
-
-    def sample(self, model):
-        def seconds(arguments):
-            command = [self.path, "sample", self.folder / model.name, "--device", self.device, "--quiet", "--json",
-                       "--raw", self.folder / "raw.safetensors", *arguments]
-            return json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout)["seconds"]
-        return (seconds(model.long) - seconds(model.short)) / model.units
-
-    def memory(self, model):
-        before = subprocess.run(["/usr/bin/env", "python3", "-c", CHILD_MEMORY, *map(str, self.command(model, 6))], check=True,
-                                stdout=subprocess.PIPE)
-        return int(before.stdout.split()[-1]) / 1024
+def kiln_train(kiln, model):
+    return kiln.train(model.name, model.config, model.sets, model.steps)
 
 
-CHILD_MEMORY = """
-import resource, subprocess, sys
-subprocess.run(sys.argv[1:], check=True, stdout=subprocess.DEVNULL)
-print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)
-"""
+def kiln_sample(kiln, model):
+    return (kiln.sample(model.name, *model.long) - kiln.sample(model.name, *model.short)) / model.units
 
 
 # --- both in turns ------------------------------------------------------------------------------------------------------
@@ -278,12 +246,12 @@ class Torch:
 
 def compare(kiln, model, arguments):
     peer = Torch(model, arguments.compile)
-    kiln.train(model)  # choices are measured, programs built
+    kiln_train(kiln, model)  # choices are measured, programs built
     rows = []
     for what in arguments.what:
         pairs = []
         for _ in range(arguments.rounds):
-            ours = getattr(kiln, what)(model)
+            ours = (kiln_train if what == "train" else kiln_sample)(kiln, model)
             pairs.append((ours, peer.seconds(what)))
         row = {"model": model.name, "what": what, "device": arguments.device, "torch": torch.__version__,
                "compiled": arguments.compile, "kiln_ms": round(statistics.median(p[0] for p in pairs) * 1e3, 3),
@@ -329,10 +297,10 @@ def main():
         return
     rows = []
     with tempfile.TemporaryDirectory(prefix="kiln-peer-") as folder:
-        kiln = Kiln(os.path.abspath(arguments.kiln), arguments.device, folder)
+        kiln = Kiln(os.path.abspath(arguments.kiln), arguments.device, folder, THREADS)
         for name in arguments.model:
             if arguments.memory:
-                ours, theirs = kiln.memory(MODELS[name]), torch_memory(name)
+                ours, theirs = kiln.memory(name, MODELS[name].config, MODELS[name].sets), torch_memory(name)
                 print(f"{name:<8} kiln {ours:.0f} MiB   torch {theirs:.0f} MiB   share {ours / theirs:.2f}", flush=True)
                 continue
             new = compare(kiln, MODELS[name], arguments)
