@@ -15,6 +15,7 @@ struct order {
     int *n_waits; /* unfinished units before each */
     struct link **after;
     int *writer;       /* unit that writes each state, -1 */
+    int64_t *key;      /* of each unit: place in the graph */
     int *heap, n_heap; /* ready units, the smallest key first */
 };
 
@@ -107,18 +108,34 @@ static void find_links(struct order *o)
     }
 }
 
-/* Effects come last. */
-static int key(const struct order *o, int unit)
+/* A cluster comes after the last node that it computes. Copies do not count:
+ * those into the arena of gradients stand at the graph's end, and what a
+ * gradient is summed of would wait in memory till then. */
+static int cluster_place(const struct planner *p, const struct cluster *c)
 {
-    const struct cluster *c = o->node_of[unit] < 0 ? o->p->clusters[unit] : NULL;
-    bool effect = c ? c->effect : ir_at(o->p, o->node_of[unit])->op == KILN_OP_UPDATE;
-    return (c ? c->last_node : o->node_of[unit]) + (effect ? o->p->ir.n : 0);
+    int last = -1;
+    for (int i = 0; i < c->n_members; i++)
+        if (ir_at(p, c->members[i].node)->op != IR_COPY && c->members[i].node > last)
+            last = c->members[i].node;
+    return last < 0 ? c->last_node : last;
+}
+
+/* Effects come last. */
+static void find_keys(struct order *o)
+{
+    const struct planner *p = o->p;
+    o->key = PLAN_SCRATCH(o->p, int64_t, o->n_units);
+    for (int unit = 0; unit < o->n_units; unit++) {
+        const struct cluster *c = o->node_of[unit] < 0 ? p->clusters[unit] : NULL;
+        bool effect = c ? c->effect : ir_at(p, o->node_of[unit])->op == KILN_OP_UPDATE;
+        o->key[unit] = (c ? cluster_place(p, c) : o->node_of[unit]) + (effect ? p->ir.n : 0);
+    }
 }
 
 static void heap_push(struct order *o, int unit)
 {
     int at = o->n_heap++;
-    for (; at && key(o, o->heap[(at - 1) / 2]) > key(o, unit); at = (at - 1) / 2)
+    for (; at && o->key[o->heap[(at - 1) / 2]] > o->key[unit]; at = (at - 1) / 2)
         o->heap[at] = o->heap[(at - 1) / 2];
     o->heap[at] = unit;
 }
@@ -130,9 +147,9 @@ static int heap_pop(struct order *o)
         int child = 2 * at + 1;
         if (child >= o->n_heap)
             break;
-        if (child + 1 < o->n_heap && key(o, o->heap[child + 1]) < key(o, o->heap[child]))
+        if (child + 1 < o->n_heap && o->key[o->heap[child + 1]] < o->key[o->heap[child]])
             child++;
-        if (key(o, o->heap[child]) >= key(o, last))
+        if (o->key[o->heap[child]] >= o->key[last])
             break;
         o->heap[at] = o->heap[child];
         at = child;
@@ -150,6 +167,7 @@ void plan_order(struct planner *p)
     o.heap = PLAN_SCRATCH(p, int, o.n_units + 1);
     find_writers(&o);
     find_links(&o);
+    find_keys(&o);
     for (int unit = 0; unit < o.n_units; unit++)
         if (!o.n_waits[unit])
             heap_push(&o, unit);
