@@ -263,6 +263,8 @@ KILN_API void kiln_graph_fail(kiln_graph *graph, const char *format, ...) KILN_P
 KILN_API kiln_node kiln_graph_no_memory(kiln_graph *graph);
 /* Ids run from 1 to this count. */
 KILN_API kiln_node kiln_graph_count(const kiln_graph *graph);
+/* Nodes that were there before the first call of kiln_grad; all without one. */
+KILN_API kiln_node kiln_graph_n_forward(const kiln_graph *graph);
 /* Returns false for an id outside 1 .. count. */
 KILN_API bool kiln_graph_node(const kiln_graph *graph, kiln_node node, struct kiln_node_info *info);
 /* The node's shape, or a scalar shape for 0. */

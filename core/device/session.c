@@ -78,6 +78,7 @@ struct kiln_plan_options kiln_session_plan_options(kiln_session *session, const 
         .states = states,
         .feature_layout = layout,
         .fuse = session->options.fuse,
+        .half = session->options.half,
         .reuse = !session->options.no_reuse,
         .n_data = session->n_data,
         .data = session->data,

@@ -24,6 +24,7 @@ struct kiln_session_options {
     double tune_seconds; /* budget of one session */
     bool stats;          /* keep profiles (profile.h); slower */
     bool no_winograd;    /* leave Winograd's algorithms out of the choice */
+    bool half;           /* kiln_plan_options.half */
     /* For tests. */
     bool poison;       /* memory that holds no live value is NaN (all bits set) */
     bool no_reuse;     /* no two values of a plan share memory */

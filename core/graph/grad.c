@@ -132,6 +132,8 @@ void kiln_grad(kiln_graph *graph, kiln_node y, int n, const kiln_node *xs, kiln_
     size_t size = (size_t)y + 1;
     bool *depends = calloc(size, sizeof *depends);
     struct kiln_cotangent *gradients = calloc(size, sizeof *gradients);
+    if (!graph->n_forward)
+        graph->n_forward = (kiln_node)graph->n;
     if (depends && gradients) {
         struct kiln_grad_context context = {graph, depends, gradients};
         mark_dependents(graph, y, n, xs, depends);

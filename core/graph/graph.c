@@ -165,6 +165,11 @@ kiln_node kiln_graph_count(const kiln_graph *graph)
     return (kiln_node)graph->n;
 }
 
+kiln_node kiln_graph_n_forward(const kiln_graph *graph)
+{
+    return graph->n_forward ? graph->n_forward : (kiln_node)graph->n;
+}
+
 bool kiln_graph_node(const kiln_graph *graph, kiln_node node, struct kiln_node_info *info)
 {
     if (node < 1 || node > (kiln_node)graph->n)

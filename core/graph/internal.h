@@ -40,6 +40,7 @@ struct kiln_graph {
     kiln_arena *arena;
     struct kiln_record *records; /* record i is node i + 1 */
     size_t n, capacity;
+    kiln_node n_forward; /* nodes at the first gradient, 0 before that */
     struct kiln_graph_result *results;
     size_t n_results, results_capacity;
     kiln_node *inputs;

@@ -1,7 +1,7 @@
 /* From the graph to the planner's IR: live nodes only, composed ops expanded. */
 #include <string.h>
 
-#include "core/plan/planner.h"
+#include "core/plan/half.h"
 
 /* Nodes that an output or an effect needs. */
 static bool *find_live(struct planner *p, kiln_node count)
@@ -70,26 +70,35 @@ static int add_node(struct planner *p, const struct kiln_node_info *info, struct
     }
 }
 
+int plan_import_node(struct planner *p, const int *ids, kiln_node id)
+{
+    struct kiln_node_info info;
+    kiln_graph_node(p->graph, id, &info);
+    int *operands = PLAN_SCRATCH(p, int, info.n_operands + 1);
+    for (int i = 0; i < info.n_operands; i++)
+        operands[i] = ids[info.operands[i]];
+    struct ir_node like = {.label = info.name ? info.name : "", .origin = id};
+    struct ir_node node = ir_make(info.op, info.dtype, info.shape, &like);
+    if (info.params)
+        node.params = *info.params;
+    node.data = info.data;
+    return add_node(p, &info, &node, info.n_operands, operands);
+}
+
 void plan_import(struct planner *p)
 {
     kiln_node count = kiln_graph_count(p->graph);
     bool *live = find_live(p, count);
     int *ids = PLAN_SCRATCH(p, int, count + 1);
-    int *operands = NULL, capacity = 0;
+    struct half *half = p->options->half && p->options->fuse ? plan_half_create(p, live, ids) : NULL;
     for (kiln_node id = 1; id <= count; id++) {
-        struct kiln_node_info info;
-        if (!live[id] || !kiln_graph_node(p->graph, id, &info))
+        if (!live[id])
             continue;
-        while (capacity < info.n_operands)
-            plan_grow(p, &operands, &capacity, capacity, sizeof *operands);
-        for (int i = 0; i < info.n_operands; i++)
-            operands[i] = ids[info.operands[i]];
-        struct ir_node like = {.label = info.name ? info.name : "", .origin = id};
-        struct ir_node node = ir_make(info.op, info.dtype, info.shape, &like);
-        if (info.params)
-            node.params = *info.params;
-        node.data = info.data;
-        ids[id] = add_node(p, &info, &node, info.n_operands, operands);
+        if (half)
+            plan_half_use(half, id);
+        ids[id] = plan_import_node(p, ids, id);
+        if (half)
+            plan_half_made(half, id);
     }
     p->n_outputs = kiln_graph_n_outputs(p->graph);
     p->outputs = PLAN_SCRATCH(p, int, p->n_outputs);

@@ -23,6 +23,7 @@ struct kiln_plan_options {
     bool fuse;    /* false: a step for each node, every view copied: the oracle */
     bool reuse;   /* false: no buffer shares memory with another */
     bool keep;    /* every value stays readable (implies no reuse) */
+    bool half;    /* feature maps that are kept for long are kept in f16 (half.c); needs fuse */
     bool use_ema; /* trainable states read their EMA instead */
     int n_data;
     const struct kiln_data_slot *data;

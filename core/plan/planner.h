@@ -3,7 +3,8 @@
  *
  * The passes, in order:
  *   import      graph -> IR: live nodes; composed ops expanded (expand, linear,
- *               joins, regroup); each node simplified as it is added (simplify)
+ *               joins, regroup); each node simplified as it is added (simplify);
+ *               half storage (half)
  *   layouts     which nodes are stored blocked; algorithms of convolutions
  *   legalise    IR -> IR: copies where a step cannot take an operand as it lies
  *   fuse        nodes -> clusters, one loop each (join, merge, reach, atoms)
@@ -182,6 +183,8 @@ int ir_weight(const struct ir_node *);
 /* Appends the node or returns one that has its value already (when fusing). */
 int ir_add(struct planner *, const struct ir_node *, int n_operands, const int *operands);
 void plan_import(struct planner *);
+/* Adds a graph node over the IR nodes ids[operand]. */
+int plan_import_node(struct planner *, const int *ids, kiln_node);
 /* A reduction, in two stages where one alone would not fill the device. */
 int plan_expand_reduce(struct planner *, const struct ir_node *, int operand);
 /* A sum as sums of parts that wait for fewer reductions, or -1. */

@@ -222,6 +222,7 @@ struct kiln_session_options kiln_experiment_session_options(const kiln_config *c
         .stats = how->stats,
         .tune_seconds = kiln_config_float(config, "run", "tune_seconds"),
         .no_winograd = strcmp(kiln_config_string(config, "run", "winograd"), "off") == 0,
+        .half = strcmp(kiln_config_string(config, "run", "storage"), "half") == 0,
     };
 }
 

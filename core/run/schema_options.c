@@ -65,6 +65,9 @@ const struct kiln_option kiln_core_options[] = {
     {"run", "winograd", KILN_OPTION_CHOICE, "auto", 0, 0, "auto|off",
      "auto: convolutions by Winograd's algorithm where it is faster; off: never (errors of 1e-7 "
      "instead of 1e-6)"},
+    {"run", "storage", KILN_OPTION_CHOICE, "float", 0, 0, "float|half",
+     "half: feature maps that are kept for the gradients or a skip connection are kept in 16 bits; "
+     "less memory, arithmetic and gradients stay in 32"},
     {"run", "tune_seconds", KILN_OPTION_FLOAT, "30", 0, 86400, NULL,
      "time for measuring algorithms and layouts; 0: take the defaults"},
     {0}};

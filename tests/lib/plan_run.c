@@ -189,7 +189,8 @@ static const char *compare_all(struct run *run)
         kiln_graph_output_at(run->graph, i, &node);
         const char *why = compare(
             run, output->name, &output->place, &output->view, kiln_oracle_value(run->oracle, node),
-            kiln_oracle_bound(run->oracle, node), kiln_shape_count(&output->shape));
+            run->options->half ? NULL : kiln_oracle_bound(run->oracle, node),
+            kiln_shape_count(&output->shape));
         if (why)
             return why;
     }
@@ -224,6 +225,7 @@ static const char *make_plan(struct run *run)
                                         .states = run->states,
                                         .feature_layout = o->feature_layout,
                                         .fuse = o->fuse,
+                                        .half = o->half,
                                         .reuse = o->reuse,
                                         .use_ema = o->use_ema,
                                         .candidates = plan_run_candidates,

@@ -18,6 +18,7 @@ struct plan_run {
     bool update;                          /* all trainable states form one group: */
     struct kiln_update kind;
     uint64_t seed;          /* of inputs and states */
+    bool half;              /* kiln_plan_options.half; outputs have the states' tolerance then */
     double tolerance;       /* of states, relative to their largest value; 0: 1e-5 */
     struct kiln_plan *plan; /* out, if not NULL before: kept for the caller */
     bool keep_plan;
