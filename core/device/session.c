@@ -194,9 +194,10 @@ const char *kiln_session_choices(const kiln_session *session)
     kiln_session *own = (kiln_session *)session;
     const struct kiln_caps *caps = kiln_device_caps(session->device);
     const char *libraries = session->backend->libraries(session->state);
-    snprintf(own->choices, sizeof own->choices, "%s; %s; %s; features %s; %s; choices %016llx",
+    snprintf(own->choices, sizeof own->choices, "%s; %s; %s; features %s; %s%s; choices %016llx",
              kiln_device_name(session->device), caps->name, libraries ? libraries : "",
              kiln_layout_name(session->feature_layout), session->options.fuse ? "fused" : "unfused",
+             session->options.half ? ", half" : "",
              (unsigned long long)kiln_tuner_hash(session->tuner));
     return session->choices;
 }
