@@ -33,14 +33,16 @@ static float dot(const float *a, int64_t a_step, const float *b, int64_t b_step,
 }
 
 /* Softmax of one query's scores on the way (Milakov & Gimelshein 2018). */
-static void plain_query(const struct kiln_step_attention *s, const float *q, const struct attention_operand *k,
-                        const struct attention_operand *v, int64_t batch, float *out, float *log_sum_exp)
+static void plain_query(const struct kiln_step_attention *s, const float *q,
+                        const struct attention_operand *k, const struct attention_operand *v,
+                        int64_t batch, float *out, float *log_sum_exp)
 {
     float largest = -INFINITY, sum = 0;
     for (int64_t c = 0; c < s->v_width; c++)
         out[c] = 0;
     for (int64_t j = 0; j < s->n_k; j++) {
-        float score = s->scale * dot(q, s->q_stride[2], row_of(k, batch, j), k->stride[2], s->width);
+        float score =
+            s->scale * dot(q, s->q_stride[2], row_of(k, batch, j), k->stride[2], s->width);
         const float *value = row_of(v, batch, j);
         if (score > largest) {
             float shrink = expf(largest - score);
@@ -66,20 +68,22 @@ static enum kiln_status plain_run(struct cpu_task *task, struct kiln_error *erro
     const struct kiln_step_attention *s = a.s;
 #pragma omp parallel for schedule(dynamic, 1) num_threads(task->threads)
     for (int64_t row = 0; row < s->batch * s->n_q; row++)
-        plain_query(s, row_of(&a.q, row / s->n_q, row % s->n_q), &a.k, &a.v, row / s->n_q, a.out + row * s->v_width,
-                    a.log_sum_exp + row);
+        plain_query(s, row_of(&a.q, row / s->n_q, row % s->n_q), &a.k, &a.v, row / s->n_q,
+                    a.out + row * s->v_width, a.log_sum_exp + row);
     return KILN_OK;
 }
 
 /* Softmax weight of query i for key j, and the gradient of their score. */
-static void pair(const struct attention *g, int64_t batch, int64_t i, int64_t j, float *weight, float *d_score)
+static void pair(const struct attention *g, int64_t batch, int64_t i, int64_t j, float *weight,
+                 float *d_score)
 {
     const struct kiln_step_attention *s = g->s;
     int64_t row = batch * s->n_q + i;
     const float *d_out = row_of(&g->d_out, batch, i);
-    float score = s->scale * dot(row_of(&g->q, batch, i), s->q_stride[2], row_of(&g->k, batch, j), s->k_stride[2],
-                                 s->width);
-    float d_weight = dot(d_out, s->d_out_stride[2], row_of(&g->v, batch, j), s->v_stride[2], s->v_width);
+    float score = s->scale * dot(row_of(&g->q, batch, i), s->q_stride[2], row_of(&g->k, batch, j),
+                                 s->k_stride[2], s->width);
+    float d_weight =
+        dot(d_out, s->d_out_stride[2], row_of(&g->v, batch, j), s->v_stride[2], s->v_width);
     float mean = dot(d_out, s->d_out_stride[2], g->out + row * s->v_width, 1, s->v_width);
     *weight = expf(score - g->log_sum_exp[row]);
     *d_score = s->scale * *weight * (d_weight - mean);
@@ -103,7 +107,8 @@ static void gradient_of_query(const struct attention *g, int64_t batch, int64_t 
 static void gradient_of_key(const struct attention *g, int64_t batch, int64_t j)
 {
     const struct kiln_step_attention *s = g->s;
-    float *d_k = g->d_k + (batch * s->n_k + j) * s->width, *d_v = g->d_v + (batch * s->n_k + j) * s->v_width;
+    float *d_k = g->d_k + (batch * s->n_k + j) * s->width,
+          *d_v = g->d_v + (batch * s->n_k + j) * s->v_width;
     for (int64_t c = 0; c < s->width; c++)
         d_k[c] = 0;
     for (int64_t c = 0; c < s->v_width; c++)
@@ -129,7 +134,8 @@ static enum kiln_status plain_gradient_run(struct cpu_task *task, struct kiln_er
         if (row < s->batch * s->n_q)
             gradient_of_query(&g, row / s->n_q, row % s->n_q);
         else
-            gradient_of_key(&g, (row - s->batch * s->n_q) / s->n_k, (row - s->batch * s->n_q) % s->n_k);
+            gradient_of_key(&g, (row - s->batch * s->n_q) / s->n_k,
+                            (row - s->batch * s->n_q) % s->n_k);
     }
     return KILN_OK;
 }
@@ -143,7 +149,8 @@ static enum kiln_status plain_prepare(struct cpu_task *task, struct kiln_error *
     return KILN_OK;
 }
 
-static bool tiled_accepts(kiln_device_state *device, const struct kiln_step *step, struct kiln_candidate *candidate)
+static bool tiled_accepts(kiln_device_state *device, const struct kiln_step *step,
+                          struct kiln_candidate *candidate)
 {
     (void)step;
     (void)candidate;

@@ -57,7 +57,8 @@ static void fill_caps(struct kiln_caps *caps, int threads, bool reference)
     processor_name(caps->name, sizeof caps->name);
     snprintf(caps->vendor, sizeof caps->vendor, "host");
     snprintf(caps->driver, sizeof caps->driver, "%s", KILN_VERSION);
-    snprintf(caps->version, sizeof caps->version, "%s", reference ? "plain C" : cpu_simd_best()->name);
+    snprintf(caps->version, sizeof caps->version, "%s",
+             reference ? "plain C" : cpu_simd_best()->name);
     snprintf(caps->platform, sizeof caps->platform, "host processor");
     caps->compute_units = threads;
     caps->memory_bytes = (int64_t)sysconf(_SC_PHYS_PAGES) * sysconf(_SC_PAGE_SIZE);
@@ -68,7 +69,8 @@ static void fill_caps(struct kiln_caps *caps, int threads, bool reference)
     caps->parallelism = PARALLELISM;
 }
 
-static enum kiln_status cpu_enumerate(int max, struct kiln_caps *caps, int *n, struct kiln_error *error)
+static enum kiln_status cpu_enumerate(int max, struct kiln_caps *caps, int *n,
+                                      struct kiln_error *error)
 {
     (void)error;
     *n = max > 0;
@@ -77,15 +79,17 @@ static enum kiln_status cpu_enumerate(int max, struct kiln_caps *caps, int *n, s
     return KILN_OK;
 }
 
-static enum kiln_status cpu_open(int index, const struct kiln_device_options *options, kiln_device_state **state,
-                                 struct kiln_caps *caps, struct kiln_error *error)
+static enum kiln_status cpu_open(int index, const struct kiln_device_options *options,
+                                 kiln_device_state **state, struct kiln_caps *caps,
+                                 struct kiln_error *error)
 {
     (void)index;
     kiln_device_state *device = calloc(1, sizeof *device);
     *state = device;
     if (!device)
         return kiln_fail(error, KILN_MACHINE, "cpu: no memory");
-    device->threads = options->threads > 0 ? (int)cpu_min(options->threads, MAX_THREADS) : default_threads();
+    device->threads =
+        options->threads > 0 ? (int)cpu_min(options->threads, MAX_THREADS) : default_threads();
     device->reference = options->reference;
     device->simd = cpu_simd_best();
     const struct cpu_onednn *onednn = device->reference ? NULL : cpu_onednn_load();

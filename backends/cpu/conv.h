@@ -12,7 +12,8 @@ struct cpu_conv_axes {
 };
 
 struct cpu_conv_axes cpu_conv_feature_axes(enum kiln_layout, int64_t c, int64_t h, int64_t w);
-struct cpu_conv_axes cpu_conv_weight_axes(enum kiln_layout, int64_t o, int64_t i, int64_t kh, int64_t kw);
+struct cpu_conv_axes cpu_conv_weight_axes(enum kiln_layout, int64_t o, int64_t i, int64_t kh,
+                                          int64_t kw);
 
 static inline int64_t cpu_conv_offset(const struct cpu_conv_axes *axes, int64_t a, int64_t b)
 {
@@ -21,8 +22,8 @@ static inline int64_t cpu_conv_offset(const struct cpu_conv_axes *axes, int64_t 
 }
 
 /* Outputs o with 0 <= o stride + shift < extent: first and one past the last. */
-static inline void cpu_conv_range(int64_t n_outputs, int64_t extent, int64_t stride, int64_t shift, int64_t *first,
-                                  int64_t *end)
+static inline void cpu_conv_range(int64_t n_outputs, int64_t extent, int64_t stride, int64_t shift,
+                                  int64_t *first, int64_t *end)
 {
     *first = shift >= 0 ? 0 : (-shift + stride - 1) / stride;
     *end = shift >= extent ? 0 : cpu_min((extent - 1 - shift) / stride + 1, n_outputs);
@@ -42,9 +43,11 @@ bool cpu_conv_gemm_accepts(kiln_device_state *, const struct kiln_step *, struct
 enum kiln_status cpu_conv_gemm_prepare(struct cpu_task *, struct kiln_error *);
 /* Winograd's F(4x4,3x3) between blocked maps: convolution and input gradient;
  * weight gradient. */
-bool cpu_conv_winograd_accepts(kiln_device_state *, const struct kiln_step *, struct kiln_candidate *);
+bool cpu_conv_winograd_accepts(kiln_device_state *, const struct kiln_step *,
+                               struct kiln_candidate *);
 enum kiln_status cpu_conv_winograd_prepare(struct cpu_task *, struct kiln_error *);
-bool cpu_conv_winograd_weight_accepts(kiln_device_state *, const struct kiln_step *, struct kiln_candidate *);
+bool cpu_conv_winograd_weight_accepts(kiln_device_state *, const struct kiln_step *,
+                                      struct kiln_candidate *);
 enum kiln_status cpu_conv_winograd_weight_prepare(struct cpu_task *, struct kiln_error *);
 enum kiln_status cpu_conv_plain_prepare(struct cpu_task *, struct kiln_error *);
 

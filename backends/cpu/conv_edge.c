@@ -20,25 +20,26 @@ struct cell {
 struct edge {
     const struct kiln_step_conv *s;
     const struct cpu_simd_edge *simd;
-    bool few_is_x;                   /* else the few channels are y's */
+    bool few_is_x; /* else the few channels are y's */
     int few, lanes;
     int64_t many;
-    struct cpu_conv_axes t, u, w;    /* of the target, the other side, the weights */
+    struct cpu_conv_axes t, u, w; /* of the target, the other side, the weights */
     struct axis rows, columns;
-    struct cell *cells;              /* [rows.n][columns.n] */
-    struct cpu_edge_term *terms;     /* of all cells */
-    int64_t n_rows;                  /* target rows of an image */
+    struct cell *cells;          /* [rows.n][columns.n] */
+    struct cpu_edge_term *terms; /* of all cells */
+    int64_t n_rows;              /* target rows of an image */
     int32_t *row_segment, *row_in_segment;
     float *x, *weight, *y, *scratch;
-    int64_t weights, w_block;        /* number of them; from vector to vector */
-    struct cpu_edge_call call;       /* what all runs have in common */
+    int64_t weights, w_block;  /* number of them; from vector to vector */
+    struct cpu_edge_call call; /* what all runs have in common */
 };
 
 /* --- running ------------------------------------------------------------------------ */
 
 /* Calls kernel for the runs of a target row; t, u: the image on either side. */
 static inline void for_runs(const struct edge *e, int64_t row, float *t, float *u, float *w,
-                            void kernel(const struct edge *, struct cpu_edge_call *, float *, float *, float *))
+                            void kernel(const struct edge *, struct cpu_edge_call *, float *,
+                                        float *, float *))
 {
     const struct segment *rows = &e->rows.segments[e->row_segment[row]];
     int64_t in_segment = e->row_in_segment[row];
@@ -81,8 +82,8 @@ static enum kiln_status features_run(struct cpu_task *task, struct kiln_error *e
 #pragma omp parallel for schedule(dynamic, 4) num_threads(task->threads)
     for (int64_t i = 0; i < e->s->n * e->n_rows; i++) {
         int64_t n = i / e->n_rows;
-        for_runs(e, i % e->n_rows, t + cpu_conv_offset(&e->t, n, 0), u + cpu_conv_offset(&e->u, n, 0), e->weight,
-                 target_is_many ? spread : dot);
+        for_runs(e, i % e->n_rows, t + cpu_conv_offset(&e->t, n, 0),
+                 u + cpu_conv_offset(&e->u, n, 0), e->weight, target_is_many ? spread : dot);
     }
     return KILN_OK;
 }
@@ -137,7 +138,8 @@ static bool is_few(int64_t channels, enum kiln_layout layout)
     return channels <= MAX_FEW && (layout == KILN_LAYOUT_DENSE || layout == KILN_LAYOUT_NHWC);
 }
 
-bool cpu_conv_edge_accepts(kiln_device_state *device, const struct kiln_step *step, struct kiln_candidate *candidate)
+bool cpu_conv_edge_accepts(kiln_device_state *device, const struct kiln_step *step,
+                           struct kiln_candidate *candidate)
 {
     (void)device;
     const struct kiln_step_conv *s = &step->as.conv;
@@ -150,7 +152,8 @@ bool cpu_conv_edge_accepts(kiln_device_state *device, const struct kiln_step *st
                                : lanes == 16 ? KILN_LAYOUT_OHWI16O
                                              : KILN_LAYOUT_HWIO;
     if (step->kind == KILN_STEP_CONV_WEIGHT_GRAD)
-        candidate->scratch_bytes = weight_groups(s) * s->o * s->c * s->kh * s->kw * (int64_t)sizeof(float);
+        candidate->scratch_bytes =
+            weight_groups(s) * s->o * s->c * s->kh * s->kw * (int64_t)sizeof(float);
     return true;
 }
 
@@ -167,8 +170,8 @@ static void edge_release(void *data)
 }
 
 /* The terms of a row's and a column segment's taps; few: and of the channels. */
-static int make_terms(const struct edge *e, const struct segment *row, const struct segment *column, bool few,
-                      struct cpu_edge_term *terms)
+static int make_terms(const struct edge *e, const struct segment *row, const struct segment *column,
+                      bool few, struct cpu_edge_term *terms)
 {
     int n = 0;
     for (int i = 0; i < row->n_taps; i++)
@@ -202,7 +205,8 @@ static bool make_tables(struct edge *e, bool few_in_terms)
     for (size_t i = 0; i < cells; i++) {
         e->cells[i].terms = e->terms + i * most;
         e->cells[i].n = make_terms(e, &e->rows.segments[i / (size_t)e->columns.n],
-                                   &e->columns.segments[i % (size_t)e->columns.n], few_in_terms, e->cells[i].terms);
+                                   &e->columns.segments[i % (size_t)e->columns.n], few_in_terms,
+                                   e->cells[i].terms);
     }
     int64_t row = 0;
     for (int i = 0; i < e->rows.n; i++)
@@ -222,7 +226,8 @@ static void fill_edge(struct edge *e, const struct cpu_task *task, bool target_i
     e->t = target_is_y ? y : x;
     e->u = target_is_y ? x : y;
     e->w = cpu_conv_weight_axes(s->weight_layout, s->o, s->c, s->kh, s->kw);
-    e->w_block = e->few_is_x ? cpu_conv_offset(&e->w, e->lanes, 0) : cpu_conv_offset(&e->w, 0, e->lanes);
+    e->w_block =
+        e->few_is_x ? cpu_conv_offset(&e->w, e->lanes, 0) : cpu_conv_offset(&e->w, 0, e->lanes);
     e->x = cpu_at(task->exec, &s->x);
     e->y = cpu_at(task->exec, &s->y);
     e->weight = cpu_at(task->exec, &s->weight);
@@ -258,8 +263,8 @@ enum kiln_status cpu_conv_edge_prepare(struct cpu_task *task, struct kiln_error 
     bool target_is_y = weights ? e->few_is_x : task->step->kind == KILN_STEP_CONV;
     bool few_in_terms = weights || target_is_y == e->few_is_x;
     fill_edge(e, task, target_is_y);
-    if (!cpu_conv_edge_axis(s, 0, !target_is_y, &e->rows) || !cpu_conv_edge_axis(s, 1, !target_is_y, &e->columns) ||
-        !make_tables(e, few_in_terms))
+    if (!cpu_conv_edge_axis(s, 0, !target_is_y, &e->rows) ||
+        !cpu_conv_edge_axis(s, 1, !target_is_y, &e->columns) || !make_tables(e, few_in_terms))
         return kiln_fail(error, KILN_MACHINE, "cpu: no memory");
     task->run = weights ? weights_run : features_run;
     task->threads = cpu_threads(task->device, cpu_conv_work(s));

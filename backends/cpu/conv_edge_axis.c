@@ -12,7 +12,8 @@
 #include <stdlib.h>
 
 /* The taps that meet q, with u at q. */
-static void meet(struct segment *segment, int64_t q, int64_t u_extent, const struct tap *taps, int n)
+static void meet(struct segment *segment, int64_t q, int64_t u_extent, const struct tap *taps,
+                 int n)
 {
     segment->n_taps = 0;
     for (int i = 0; i < n; i++) {
@@ -52,10 +53,12 @@ static void add_phase(struct axis *axis, struct segment phase, int64_t count, in
     }
 }
 
-bool cpu_conv_edge_axis(const struct kiln_step_conv *s, int which, bool transposed, struct axis *axis)
+bool cpu_conv_edge_axis(const struct kiln_step_conv *s, int which, bool transposed,
+                        struct axis *axis)
 {
     int64_t k = which ? s->kw : s->kh, x = which ? s->w : s->h, y = which ? s->ow : s->oh;
-    int64_t stride = s->conv.stride[which], dilation = s->conv.dilation[which], pad = s->conv.pad[2 * which];
+    int64_t stride = s->conv.stride[which], dilation = s->conv.dilation[which],
+            pad = s->conv.pad[2 * which];
     axis->n = 0;
     axis->segments = calloc((size_t)(transposed ? x : y), sizeof *axis->segments);
     if (!axis->segments)

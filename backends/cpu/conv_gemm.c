@@ -8,7 +8,7 @@
 #include <omp.h>
 #include <string.h>
 
-#define BLOCK_ROWS 256
+#define BLOCK_ROWS   256
 #define BLOCK_PIXELS 512
 /* Rows of a weight gradient that a thread takes at a time. */
 #define WEIGHT_ROWS 64
@@ -29,7 +29,8 @@ struct buffers {
 
 static struct buffers buffers_of(const kiln_device_state *device)
 {
-    float *memory = (float *)(void *)(device->thread_memory + omp_get_thread_num() * device->thread_bytes);
+    float *memory =
+        (float *)(void *)(device->thread_memory + omp_get_thread_num() * device->thread_bytes);
     return (struct buffers){memory, memory + PATCH_FLOATS};
 }
 
@@ -50,19 +51,22 @@ static struct lowered lowered_of(const struct cpu_task *task)
 
 /* One row's elements of pixels first .. first + n - 1, between the row of a
  * patch matrix and the planes of an image: gathered, or added back. */
-static void patch_row(const struct lowered *l, float *planes, int64_t row, int64_t first, int64_t n, float *patch,
-                      bool add_back)
+static void patch_row(const struct lowered *l, float *planes, int64_t row, int64_t first, int64_t n,
+                      float *patch, bool add_back)
 {
     const struct kiln_step_conv *s = l->s;
     int64_t kw = row % s->kw, kh = row / s->kw % s->kh;
     float *plane = planes + row / (s->kw * s->kh) * s->h * s->w;
-    int64_t shift_h = kh * s->conv.dilation[0] - s->conv.pad[0], shift_w = kw * s->conv.dilation[1] - s->conv.pad[2];
+    int64_t shift_h = kh * s->conv.dilation[0] - s->conv.pad[0],
+            shift_w = kw * s->conv.dilation[1] - s->conv.pad[2];
     int64_t stride = s->conv.stride[1], from, to;
     cpu_conv_range(s->ow, s->w, stride, shift_w, &from, &to);
     for (int64_t at = 0; at < n;) {
-        int64_t oh = (first + at) / s->ow, ow = (first + at) % s->ow, count = cpu_min(s->ow - ow, n - at);
+        int64_t oh = (first + at) / s->ow, ow = (first + at) % s->ow,
+                count = cpu_min(s->ow - ow, n - at);
         int64_t h = oh * s->conv.stride[0] + shift_h;
-        int64_t low = cpu_min(cpu_max(from, ow), ow + count), high = cpu_max(cpu_min(to, ow + count), low);
+        int64_t low = cpu_min(cpu_max(from, ow), ow + count),
+                high = cpu_max(cpu_min(to, ow + count), low);
         float *out = patch + at - ow;
         if (h < 0 || h >= s->h)
             low = high = ow + count;
@@ -83,8 +87,8 @@ static void patch_row(const struct lowered *l, float *planes, int64_t row, int64
 }
 
 /* patches [rows][n] of rows first_row .. and pixels first .. of image planes. */
-static void gather(const struct lowered *l, float *planes, int64_t first_row, int64_t rows, int64_t first, int64_t n,
-                   float *patches)
+static void gather(const struct lowered *l, float *planes, int64_t first_row, int64_t rows,
+                   int64_t first, int64_t n, float *patches)
 {
     for (int64_t r = 0; r < rows; r++)
         patch_row(l, planes, first_row + r, first, n, patches + r * n, false);
@@ -113,9 +117,17 @@ static void forward_part(const struct lowered *l, int64_t n, int64_t group, int6
     for (int64_t row = 0; row < l->rows; row += BLOCK_ROWS) {
         int64_t rows = cpu_min(BLOCK_ROWS, l->rows - row);
         gather(l, image(l, n, group), row, rows, first, pixels, b.patches);
-        const struct cpu_gemm gemm = {.m = l->group_o, .n = pixels, .k = rows, .a = weights(l, group) + row,
-                                      .a_row = l->rows, .a_column = 1, .b = b.patches, .b_row = pixels,
-                                      .b_column = 1, .c = output(l, n, group) + first, .ldc = l->pixels,
+        const struct cpu_gemm gemm = {.m = l->group_o,
+                                      .n = pixels,
+                                      .k = rows,
+                                      .a = weights(l, group) + row,
+                                      .a_row = l->rows,
+                                      .a_column = 1,
+                                      .b = b.patches,
+                                      .b_row = pixels,
+                                      .b_column = 1,
+                                      .c = output(l, n, group) + first,
+                                      .ldc = l->pixels,
                                       .add = row > 0};
         l->device->simd->gemm(&gemm, b.gemm);
     }
@@ -129,10 +141,19 @@ static void input_grad_part(const struct lowered *l, int64_t n, int64_t group)
     memset(planes, 0, (size_t)(l->group_c * l->s->h * l->s->w) * sizeof *planes);
     for (int64_t first = 0; first < l->pixels; first += BLOCK_PIXELS)
         for (int64_t row = 0; row < l->rows; row += BLOCK_ROWS) {
-            int64_t rows = cpu_min(BLOCK_ROWS, l->rows - row), pixels = cpu_min(BLOCK_PIXELS, l->pixels - first);
-            const struct cpu_gemm gemm = {.m = rows, .n = pixels, .k = l->group_o, .a = weights(l, group) + row,
-                                          .a_row = 1, .a_column = l->rows, .b = output(l, n, group) + first,
-                                          .b_row = l->pixels, .b_column = 1, .c = b.patches, .ldc = pixels};
+            int64_t rows = cpu_min(BLOCK_ROWS, l->rows - row),
+                    pixels = cpu_min(BLOCK_PIXELS, l->pixels - first);
+            const struct cpu_gemm gemm = {.m = rows,
+                                          .n = pixels,
+                                          .k = l->group_o,
+                                          .a = weights(l, group) + row,
+                                          .a_row = 1,
+                                          .a_column = l->rows,
+                                          .b = output(l, n, group) + first,
+                                          .b_row = l->pixels,
+                                          .b_column = 1,
+                                          .c = b.patches,
+                                          .ldc = pixels};
             l->device->simd->gemm(&gemm, b.gemm);
             for (int64_t r = 0; r < rows; r++)
                 patch_row(l, planes, row + r, first, pixels, b.patches + r * pixels, true);
@@ -148,10 +169,18 @@ static void weight_grad_part(const struct lowered *l, int64_t group, int64_t row
         for (int64_t first = 0; first < l->pixels; first += BLOCK_PIXELS) {
             int64_t pixels = cpu_min(BLOCK_PIXELS, l->pixels - first);
             gather(l, image(l, n, group), row, rows, first, pixels, b.patches);
-            const struct cpu_gemm gemm = {.m = l->group_o, .n = rows, .k = pixels,
-                                          .a = output(l, n, group) + first, .a_row = l->pixels, .a_column = 1,
-                                          .b = b.patches, .b_row = 1, .b_column = pixels,
-                                          .c = weights(l, group) + row, .ldc = l->rows, .add = n > 0 || first > 0};
+            const struct cpu_gemm gemm = {.m = l->group_o,
+                                          .n = rows,
+                                          .k = pixels,
+                                          .a = output(l, n, group) + first,
+                                          .a_row = l->pixels,
+                                          .a_column = 1,
+                                          .b = b.patches,
+                                          .b_row = 1,
+                                          .b_column = pixels,
+                                          .c = weights(l, group) + row,
+                                          .ldc = l->rows,
+                                          .add = n > 0 || first > 0};
             l->device->simd->gemm(&gemm, b.gemm);
         }
 }
@@ -190,12 +219,13 @@ static enum kiln_status weight_grad_run(struct cpu_task *task, struct kiln_error
 }
 
 /* Where oneDNN serves, it is faster, and one candidate more costs time. */
-bool cpu_conv_gemm_accepts(kiln_device_state *device, const struct kiln_step *step, struct kiln_candidate *candidate)
+bool cpu_conv_gemm_accepts(kiln_device_state *device, const struct kiln_step *step,
+                           struct kiln_candidate *candidate)
 {
     const struct kiln_step_conv *s = &step->as.conv;
     candidate->weight_layout = KILN_LAYOUT_DENSE;
-    return !device->reference && (!device->onednn || s->conv.groups > 1) && s->x_layout == KILN_LAYOUT_DENSE &&
-           s->y_layout == KILN_LAYOUT_DENSE;
+    return !device->reference && (!device->onednn || s->conv.groups > 1) &&
+           s->x_layout == KILN_LAYOUT_DENSE && s->y_layout == KILN_LAYOUT_DENSE;
 }
 
 enum kiln_status cpu_conv_gemm_prepare(struct cpu_task *task, struct kiln_error *error)

@@ -11,7 +11,7 @@
 #include <omp.h>
 
 #define ELEMENTS CPU_WINOGRAD_ELEMENTS
-#define TILE CPU_WINOGRAD_TILE
+#define TILE     CPU_WINOGRAD_TILE
 /* Of the second cache, for a chunk of tiles. */
 #define CHUNK_BYTES (400 * 1024)
 
@@ -33,14 +33,16 @@ static int64_t block_of(enum kiln_layout layout)
 static int64_t thread_floats(const struct direction *d, int64_t chunk)
 {
     int64_t rows = d->simd->rows;
-    return ELEMENTS * ((d->sources + 2 * d->lanes) * chunk + 2 * CPU_WINOGRAD_GAP) + rows * 2 * d->lanes;
+    return ELEMENTS * ((d->sources + 2 * d->lanes) * chunk + 2 * CPU_WINOGRAD_GAP) +
+           rows * 2 * d->lanes;
 }
 
 static struct direction direction_of(kiln_device_state *device, const struct kiln_step *step)
 {
     const struct kiln_step_conv *s = &step->as.conv;
     bool back = step->kind == KILN_STEP_CONV_INPUT_GRAD;
-    struct direction d = {.simd = device->simd->winograd, .back = back, .block = block_of(s->x_layout)};
+    struct direction d = {
+        .simd = device->simd->winograd, .back = back, .block = block_of(s->x_layout)};
     d.lanes = d.simd->lanes;
     d.sources = back ? s->o : s->c;
     d.targets = back ? s->c : s->o;
@@ -64,11 +66,12 @@ static struct direction direction_of(kiln_device_state *device, const struct kil
 }
 
 /* The vector of channels from c on of one image. */
-static struct cpu_winograd_map map_of(const struct direction *d, const struct cpu_winograd_map *map, int64_t image,
-                                      int64_t channels, int64_t c)
+static struct cpu_winograd_map map_of(const struct direction *d, const struct cpu_winograd_map *map,
+                                      int64_t image, int64_t channels, int64_t c)
 {
     struct cpu_winograd_map at = *map;
-    at.data += (image * channels + c / d->block * d->block) * map->rows * map->columns + c % d->block;
+    at.data +=
+        (image * channels + c / d->block * d->block) * map->rows * map->columns + c % d->block;
     return at;
 }
 
@@ -79,13 +82,15 @@ static void place_tile(const struct direction *d, int64_t tile, struct cpu_winog
 }
 
 /* Weights [o/block][i/block][tap][i][o] of one square of lanes x lanes. */
-static void weight_square(const struct direction *d, const float *weight, float *u, int64_t source, int64_t target)
+static void weight_square(const struct direction *d, const float *weight, float *u, int64_t source,
+                          int64_t target)
 {
     int64_t o = d->back ? source : target, i = d->back ? target : source, block = d->block;
     int64_t inputs = d->back ? d->targets : d->sources, panel = target / (2 * d->lanes);
-    const float *from =
-        weight + (o / block * (inputs / block) + i / block) * 9 * block * block + i % block * block + o % block;
-    float *to = u + panel * ELEMENTS * d->sources * 2 * d->lanes + source * 2 * d->lanes + target % (2 * d->lanes);
+    const float *from = weight + (o / block * (inputs / block) + i / block) * 9 * block * block +
+                        i % block * block + o % block;
+    float *to = u + panel * ELEMENTS * d->sources * 2 * d->lanes + source * 2 * d->lanes +
+                target % (2 * d->lanes);
     d->simd->weights(from, block * block, block, d->back, to, d->sources * 2 * d->lanes);
 }
 
@@ -94,18 +99,21 @@ static void transform_sources(const struct direction *d, int64_t first, int64_t 
     int64_t map_tiles = d->tile_rows * d->tile_columns;
     for (int64_t t = 0; t < count; t++)
         for (int64_t c = 0; c < d->sources; c += d->lanes) {
-            struct cpu_winograd_map map = map_of(d, &d->source, (first + t) / map_tiles, d->sources, c);
+            struct cpu_winograd_map map =
+                map_of(d, &d->source, (first + t) / map_tiles, d->sources, c);
             place_tile(d, first + t, &map);
             d->simd->source(&map, v + c * d->chunk + t * d->lanes, d->plane);
         }
 }
 
-static void transform_targets(const struct direction *d, int64_t first, int64_t count, int64_t panel, const float *m)
+static void transform_targets(const struct direction *d, int64_t first, int64_t count,
+                              int64_t panel, const float *m)
 {
     int64_t map_tiles = d->tile_rows * d->tile_columns, c0 = panel * 2 * d->lanes;
     for (int64_t t = 0; t < count; t++)
         for (int64_t c = c0; c < cpu_min(c0 + 2 * d->lanes, d->targets); c += d->lanes) {
-            struct cpu_winograd_map map = map_of(d, &d->target, (first + t) / map_tiles, d->targets, c);
+            struct cpu_winograd_map map =
+                map_of(d, &d->target, (first + t) / map_tiles, d->targets, c);
             place_tile(d, first + t, &map);
             d->simd->target(m + t * 2 * d->lanes + c - c0, d->product_plane, &map);
         }
@@ -147,7 +155,8 @@ static enum kiln_status run(struct cpu_task *task, struct kiln_error *error)
     {
 #pragma omp for schedule(dynamic, 1)
         for (int64_t i = 0; i < source_vectors * target_vectors; i++)
-            weight_square(&d, weight, u, i / target_vectors * d.lanes, i % target_vectors * d.lanes);
+            weight_square(&d, weight, u, i / target_vectors * d.lanes,
+                          i % target_vectors * d.lanes);
         char *memory = device->thread_memory + omp_get_thread_num() * device->thread_bytes;
 #pragma omp for schedule(dynamic, 1)
         for (int64_t chunk = 0; chunk < (d.tiles + d.chunk - 1) / d.chunk; chunk++)
@@ -160,9 +169,9 @@ bool cpu_conv_is_winograd(const kiln_device_state *device, const struct kiln_ste
 {
     const struct kiln_conv *c = &s->conv;
     int64_t block = block_of(s->x_layout);
-    return !device->reference && s->kh == 3 && s->kw == 3 && c->stride[0] == 1 && c->stride[1] == 1 &&
-           c->dilation[0] == 1 && c->dilation[1] == 1 && c->groups == 1 && block > 0 &&
-           s->y_layout == s->x_layout && block % device->simd->winograd->lanes == 0;
+    return !device->reference && s->kh == 3 && s->kw == 3 && c->stride[0] == 1 &&
+           c->stride[1] == 1 && c->dilation[0] == 1 && c->dilation[1] == 1 && c->groups == 1 &&
+           block > 0 && s->y_layout == s->x_layout && block % device->simd->winograd->lanes == 0;
 }
 
 bool cpu_conv_winograd_accepts(kiln_device_state *device, const struct kiln_step *step,
@@ -174,7 +183,8 @@ bool cpu_conv_winograd_accepts(kiln_device_state *device, const struct kiln_step
     struct direction d = direction_of(device, step);
     candidate->winograd = true;
     candidate->weight_layout = d.block == 16 ? KILN_LAYOUT_OIHW16I16O : KILN_LAYOUT_OIHW8I8O;
-    candidate->scratch_bytes = d.panels * ELEMENTS * d.sources * 2 * d.lanes * (int64_t)sizeof(float);
+    candidate->scratch_bytes =
+        d.panels * ELEMENTS * d.sources * 2 * d.lanes * (int64_t)sizeof(float);
     return true;
 }
 

@@ -12,24 +12,25 @@
 
 #include <omp.h>
 
-#define ELEMENTS CPU_WINOGRAD_ELEMENTS
-#define TILE CPU_WINOGRAD_TILE
-#define PAIRS 3
+#define ELEMENTS      CPU_WINOGRAD_ELEMENTS
+#define TILE          CPU_WINOGRAD_TILE
+#define PAIRS         3
 #define PAIR_ELEMENTS 12
-#define CHUNK_BYTES (256 * 1024)
+#define CHUNK_BYTES   (256 * 1024)
 /* Channels of an item. */
 #define X_GROUP 128
 #define Y_GROUP 64
 /* Parts of the tiles: about so many items, so many tiles at least. */
-#define ITEMS 24
+#define ITEMS       24
 #define LEAST_SHARE 32
 
 struct weight_plan {
     const struct kiln_step_conv *s;
     const struct cpu_simd_winograd_weight *simd;
     int64_t block, tile_rows, tile_columns, tiles;
-    int64_t x_group, y_group, x_groups, y_groups, parts, share; /* the order of sums: by sizes alone */
-    int64_t chunk, x_plane, y_plane;                            /* floats from element to element */
+    int64_t x_group, y_group, x_groups, y_groups, parts,
+        share;                       /* the order of sums: by sizes alone */
+    int64_t chunk, x_plane, y_plane; /* floats from element to element */
     float *x, *y, *sums, *weight;
 };
 
@@ -50,7 +51,8 @@ static struct weight_plan plan_of(const kiln_device_state *device, const struct 
     p.tiles = s->n * p.tile_rows * p.tile_columns;
     p.x_groups = ceiling(s->c, p.x_group);
     p.y_groups = ceiling(s->o, p.y_group);
-    p.parts = cpu_min(ceiling(ITEMS, PAIRS * p.x_groups * p.y_groups), ceiling(p.tiles, LEAST_SHARE));
+    p.parts =
+        cpu_min(ceiling(ITEMS, PAIRS * p.x_groups * p.y_groups), ceiling(p.tiles, LEAST_SHARE));
     p.share = ceiling(p.tiles, p.parts);
     p.parts = ceiling(p.tiles, p.share);
     int64_t tile_bytes = PAIR_ELEMENTS * (p.x_group + p.y_group) * (int64_t)sizeof(float);
@@ -76,8 +78,8 @@ static struct item item_of(const struct weight_plan *p, int64_t i)
 }
 
 /* The vector of channels from c on at a tile that begins `top` and `left` before its output. */
-static struct cpu_winograd_map map_of(const struct weight_plan *p, float *data, int64_t tile, int64_t channels,
-                                      int64_t c, int64_t rows, int64_t columns)
+static struct cpu_winograd_map map_of(const struct weight_plan *p, float *data, int64_t tile,
+                                      int64_t channels, int64_t c, int64_t rows, int64_t columns)
 {
     int64_t image = tile / (p->tile_rows * p->tile_columns);
     return (struct cpu_winograd_map){
@@ -89,7 +91,8 @@ static struct cpu_winograd_map map_of(const struct weight_plan *p, float *data, 
         .column = tile % p->tile_columns * TILE};
 }
 
-static void transform_tile(const struct weight_plan *p, const struct item *item, int64_t tile, float *x, float *y)
+static void transform_tile(const struct weight_plan *p, const struct item *item, int64_t tile,
+                           float *x, float *y)
 {
     const struct kiln_step_conv *s = p->s;
     for (int64_t c = 0; c < item->x_size; c += p->simd->lanes) {
@@ -135,8 +138,8 @@ static void finish_channel(const struct weight_plan *p, int64_t c)
     int64_t block = p->block, square = block * block;
     for (int64_t o = 0; o < p->s->o; o += p->simd->lanes)
         p->simd->taps(p->sums + c * p->s->o + o, p->s->c * p->s->o, p->parts,
-                      p->weight + (o / block * (p->s->c / block) + c / block) * 9 * square + c % block * block +
-                          o % block,
+                      p->weight + (o / block * (p->s->c / block) + c / block) * 9 * square +
+                          c % block * block + o % block,
                       square);
 }
 
@@ -181,7 +184,8 @@ bool cpu_conv_winograd_weight_accepts(kiln_device_state *device, const struct ki
 enum kiln_status cpu_conv_winograd_weight_prepare(struct cpu_task *task, struct kiln_error *error)
 {
     struct weight_plan p = plan_of(task->device, &task->step->as.conv);
-    if (!cpu_reserve(task->device, PAIR_ELEMENTS * (p.x_plane + p.y_plane) * (int64_t)sizeof(float)))
+    if (!cpu_reserve(task->device,
+                     PAIR_ELEMENTS * (p.x_plane + p.y_plane) * (int64_t)sizeof(float)))
         return kiln_fail(error, KILN_MACHINE, "cpu: no memory for step %s", task->step->label);
     task->run = run;
     task->threads = cpu_threads(task->device, cpu_conv_work(&task->step->as.conv));

@@ -49,9 +49,9 @@ struct cpu_task {
     kiln_device_state *device;
     struct kiln_exec *exec;
     enum kiln_status (*run)(struct cpu_task *, struct kiln_error *);
-    void *data;                 /* the algorithm's own */
+    void *data;                  /* the algorithm's own */
     void (*release)(void *data); /* NULL: nothing to release */
-    int threads;                /* for this step */
+    int threads;                 /* for this step */
 };
 
 struct kiln_exec {
@@ -80,14 +80,15 @@ struct cpu_kind {
     const struct cpu_algorithm *algorithms;
 };
 
-extern const struct cpu_kind cpu_loop_kind, cpu_matmul_kind, cpu_conv_kind, cpu_conv_input_grad_kind,
-    cpu_conv_weight_grad_kind, cpu_window_argmax_kind, cpu_window_gather_kind, cpu_window_scatter_kind,
-    cpu_resample_kind, cpu_gather_rows_kind, cpu_scatter_add_rows_kind, cpu_rng_kind, cpu_attention_kind,
-    cpu_attention_grad_kind, cpu_update_kind;
+extern const struct cpu_kind cpu_loop_kind, cpu_matmul_kind, cpu_conv_kind,
+    cpu_conv_input_grad_kind, cpu_conv_weight_grad_kind, cpu_window_argmax_kind,
+    cpu_window_gather_kind, cpu_window_scatter_kind, cpu_resample_kind, cpu_gather_rows_kind,
+    cpu_scatter_add_rows_kind, cpu_rng_kind, cpu_attention_kind, cpu_attention_grad_kind,
+    cpu_update_kind;
 
-#define CPU_KIND(name, ...)                                                                         \
-    static const struct cpu_algorithm name##_algorithms[] = {__VA_ARGS__};                          \
-    const struct cpu_kind name = {sizeof name##_algorithms / sizeof name##_algorithms[0],           \
+#define CPU_KIND(name, ...)                                                                        \
+    static const struct cpu_algorithm name##_algorithms[] = {__VA_ARGS__};                         \
+    const struct cpu_kind name = {sizeof name##_algorithms / sizeof name##_algorithms[0],          \
                                   name##_algorithms}
 
 const struct cpu_kind *cpu_kind_of(enum kiln_step_kind kind);
@@ -132,18 +133,22 @@ enum kiln_status cpu_arithmetic(kiln_device_state *, double flops, double *done,
 const struct cpu_onednn *cpu_onednn_load(void);
 
 /* memory.c */
-enum kiln_status cpu_memory_create(kiln_device_state *, int64_t bytes, kiln_memory **, struct kiln_error *);
+enum kiln_status cpu_memory_create(kiln_device_state *, int64_t bytes, kiln_memory **,
+                                   struct kiln_error *);
 void cpu_memory_destroy(kiln_device_state *, kiln_memory *);
-enum kiln_status cpu_memory_write(kiln_device_state *, kiln_memory *, int64_t offset, const void *source,
-                                  int64_t bytes, struct kiln_error *);
-enum kiln_status cpu_memory_read(kiln_device_state *, kiln_memory *, int64_t offset, void *target, int64_t bytes,
-                                 struct kiln_error *);
+enum kiln_status cpu_memory_write(kiln_device_state *, kiln_memory *, int64_t offset,
+                                  const void *source, int64_t bytes, struct kiln_error *);
+enum kiln_status cpu_memory_read(kiln_device_state *, kiln_memory *, int64_t offset, void *target,
+                                 int64_t bytes, struct kiln_error *);
 
 /* exec.c */
-int cpu_candidates(kiln_device_state *, const struct kiln_step *, struct kiln_candidate[KILN_MAX_CANDIDATES]);
+int cpu_candidates(kiln_device_state *, const struct kiln_step *,
+                   struct kiln_candidate[KILN_MAX_CANDIDATES]);
 enum kiln_status cpu_exec_create(kiln_device_state *, const struct kiln_steps *,
-                                 kiln_memory *const regions[KILN_REGION_COUNT], kiln_exec **, struct kiln_error *);
+                                 kiln_memory *const regions[KILN_REGION_COUNT], kiln_exec **,
+                                 struct kiln_error *);
 void cpu_exec_destroy(kiln_device_state *, kiln_exec *);
-enum kiln_status cpu_exec_run(kiln_device_state *, kiln_exec *, int first, int count, struct kiln_error *);
+enum kiln_status cpu_exec_run(kiln_device_state *, kiln_exec *, int first, int count,
+                              struct kiln_error *);
 
 #endif

@@ -65,7 +65,8 @@ int cpu_candidates(kiln_device_state *device, const struct kiln_step *step,
     omp_set_num_threads(device->threads); /* oneDNN plans for this number */
     for (int i = first_algorithm(device, kind); i < kind->n && n < KILN_MAX_CANDIDATES; i++) {
         const struct cpu_algorithm *algorithm = &kind->algorithms[i];
-        candidates[n] = (struct kiln_candidate){.algorithm = algorithm->id, .name = algorithm->name};
+        candidates[n] =
+            (struct kiln_candidate){.algorithm = algorithm->id, .name = algorithm->name};
         n += !algorithm->accepts || algorithm->accepts(device, step, &candidates[n]);
     }
     omp_set_num_threads(max_threads);
@@ -79,7 +80,8 @@ static enum kiln_status prepare(struct cpu_task *task, struct kiln_error *error)
     for (int i = first_algorithm(task->device, kind); i < kind->n; i++)
         if (kind->algorithms[i].id == step->algorithm)
             return kind->algorithms[i].prepare(task, error);
-    return kiln_fail(error, KILN_MACHINE, "cpu: step %s: unknown algorithm %d", step->label, step->algorithm);
+    return kiln_fail(error, KILN_MACHINE, "cpu: step %s: unknown algorithm %d", step->label,
+                     step->algorithm);
 }
 
 enum kiln_status cpu_exec_create(kiln_device_state *device, const struct kiln_steps *steps,
@@ -104,8 +106,8 @@ enum kiln_status cpu_exec_create(kiln_device_state *device, const struct kiln_st
     omp_set_num_threads(device->threads);
     enum kiln_status status = KILN_OK;
     for (int i = 0; i < steps->n && status == KILN_OK; i++) {
-        tasks[i] = (struct cpu_task){.step = &steps->steps[i], .device = device, .exec = exec,
-                                     .threads = device->threads};
+        tasks[i] = (struct cpu_task){
+            .step = &steps->steps[i], .device = device, .exec = exec, .threads = device->threads};
         status = prepare(&tasks[i], error);
     }
     omp_set_num_threads(max_threads);

@@ -23,7 +23,8 @@ static void load_once(void)
     const char *slash = strrchr(info.dli_fname, '/');
     int folder = slash ? (int)(slash - info.dli_fname) : 1;
     char path[4096];
-    int length = snprintf(path, sizeof path, "%.*s/cpu_onednn.so", folder, slash ? info.dli_fname : ".");
+    int length =
+        snprintf(path, sizeof path, "%.*s/cpu_onednn.so", folder, slash ? info.dli_fname : ".");
     if (length < 0 || (size_t)length >= sizeof path)
         return;
     void *module = dlopen(path, RTLD_NOW | RTLD_LOCAL);

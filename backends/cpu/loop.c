@@ -49,7 +49,8 @@ static enum kiln_status fast_prepare(struct cpu_task *task, struct kiln_error *e
     return KILN_OK;
 }
 
-static bool fast_accepts(kiln_device_state *device, const struct kiln_step *step, struct kiln_candidate *candidate)
+static bool fast_accepts(kiln_device_state *device, const struct kiln_step *step,
+                         struct kiln_candidate *candidate)
 {
     (void)step;
     (void)candidate;

@@ -47,7 +47,8 @@ struct loop_range {
 };
 
 /* chunk: most elements of a tile (where a dimension can be cut there). */
-void cpu_loop_shape(const struct kiln_loop *, struct loop_range, int64_t chunk, struct loop_shape *);
+void cpu_loop_shape(const struct kiln_loop *, struct loop_range, int64_t chunk,
+                    struct loop_shape *);
 /* Two ranges that are better executed apart (the innermost kept dimension has
  * no useful divisor), or one; returns their number. */
 int cpu_loop_ranges(const struct kiln_loop *, struct loop_range[2]);
@@ -81,7 +82,8 @@ struct loop_slot {
 struct loop_section {
     bool element_level;
     bool rests_on_unit; /* invariant ops read registers of other sections */
-    int prologue, body, end;  /* ops prologue .. body - 1 before the tiles, body .. end - 1 in each */
+    int prologue, body,
+        end; /* ops prologue .. body - 1 before the tiles, body .. end - 1 in each */
     int first_moving, n_moving; /* slots that lie in place */
 };
 
@@ -111,8 +113,8 @@ struct loop_kernel {
 };
 
 /* NULL when out of memory. The loop outlives the kernel. */
-struct loop_kernel *cpu_loop_compile(const struct kiln_loop *, struct loop_range, const struct cpu_simd_loop *,
-                                     const struct kiln_exec *);
+struct loop_kernel *cpu_loop_compile(const struct kiln_loop *, struct loop_range,
+                                     const struct cpu_simd_loop *, const struct kiln_exec *);
 /* Destroys a kernel; accepts NULL. */
 void cpu_loop_release(struct loop_kernel *);
 /* memory: thread_bytes for each of threads. */

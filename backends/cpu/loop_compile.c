@@ -58,7 +58,8 @@ static void release_vector(struct compiler *c, int16_t slot)
 
 static struct loop_op *init_op(struct loop_op *op, int kind)
 {
-    *op = (struct loop_op){.dst = -1, .a = -1, .b = -1, .c = -1, .access = -1, .pattern = -1, .stationary = -1};
+    *op = (struct loop_op){
+        .dst = -1, .a = -1, .b = -1, .c = -1, .access = -1, .pattern = -1, .stationary = -1};
     op->kind = kind;
     return op;
 }
@@ -83,7 +84,8 @@ static int64_t register_bytes(const struct compiler *c, enum form form)
 static int16_t spread(struct compiler *c, int reg, bool element_level, int section)
 {
     const struct kiln_instruction *in = &c->loop->instructions[reg];
-    bool before = element_level && (in->section != section || is_reduction(in) || in->op == KILN_OP_CONST);
+    bool before =
+        element_level && (in->section != section || is_reduction(in) || in->op == KILN_OP_CONST);
     bool kept = element_level && !before && c->invariant[reg];
     int64_t offset = kept            ? keep_vector(c)
                      : element_level ? take_vector(c, before)
@@ -176,12 +178,15 @@ static void compile_load(struct compiler *c, int k, bool element_level)
     const struct kiln_instruction *in = &c->loop->instructions[k];
     struct loop_kernel *kernel = c->kernel;
     int16_t pattern = loop_access_pattern(c, in->access, !element_level);
-    enum cpu_convert convert = loop_load_convert(c->loop->accesses[in->access].place.dtype, in->integer);
+    enum cpu_convert convert =
+        loop_load_convert(c->loop->accesses[in->access].place.dtype, in->integer);
     int kind = kernel->patterns[pattern].kind;
-    c->form[k] = kind == PATTERN_SCALAR || (!element_level && kernel->shape.lanes == 1) ? FORM_SCALAR
-                 : element_level                                                        ? FORM_VECTOR
-                                                                                        : FORM_LANES;
-    if (c->form[k] == FORM_VECTOR && kind == PATTERN_LINEAR && convert == CPU_MOVE && !c->copied[k]) {
+    c->form[k] = kind == PATTERN_SCALAR || (!element_level && kernel->shape.lanes == 1)
+                     ? FORM_SCALAR
+                 : element_level ? FORM_VECTOR
+                                 : FORM_LANES;
+    if (c->form[k] == FORM_VECTOR && kind == PATTERN_LINEAR && convert == CPU_MOVE &&
+        !c->copied[k]) {
         kernel->slots[k].access = in->access;
         kernel->moving[kernel->n_moving++] = (int16_t)k;
         return;
@@ -211,7 +216,8 @@ static void compile_store(struct compiler *c, int k, bool element_level)
         op->a = a;
         op->access = in->access;
         op->pattern = loop_access_pattern(c, in->access, !element_level);
-        op->convert = loop_store_convert(c->loop->accesses[in->access].place.dtype, c->loop->instructions[in->a].integer);
+        op->convert = loop_store_convert(c->loop->accesses[in->access].place.dtype,
+                                         c->loop->instructions[in->a].integer);
         op->scalar = !element_level && c->kernel->shape.lanes == 1;
     }
     if (c->last_use[in->a] == k)
@@ -241,13 +247,14 @@ static void compile_constant(struct compiler *c, int k)
 }
 
 /* The kernel for the op, its operands' types and which of them are scalars. */
-static cpu_pointwise_fn *pointwise_call(const struct compiler *c, const struct kiln_instruction *in, bool scalar_a,
-                                        bool scalar_b, bool scalar_c)
+static cpu_pointwise_fn *pointwise_call(const struct compiler *c, const struct kiln_instruction *in,
+                                        bool scalar_a, bool scalar_b, bool scalar_c)
 {
     const struct cpu_simd_loop *simd = c->kernel->simd;
     bool integer = c->loop->instructions[in->a].integer;
     if (in->op == KILN_OP_SELECT)
-        return (integer ? simd->select_i32 : simd->select_f32)[(scalar_b ? 2 : 0) + (scalar_c ? 1 : 0)];
+        return (integer ? simd->select_i32
+                        : simd->select_f32)[(scalar_b ? 2 : 0) + (scalar_c ? 1 : 0)];
     if (in->op == KILN_OP_CAST && integer != in->integer)
         return integer ? simd->cast_i32_f32 : simd->cast_f32_i32;
     if (in->op == KILN_OP_CAST)
@@ -349,7 +356,8 @@ void loop_compile_program(struct compiler *c)
     loop_resolve_stores(c);
     for (int first = 0, end; first < loop->n_instructions; first = end) {
         end = first + 1;
-        while (end < loop->n_instructions && loop->instructions[end].section == loop->instructions[first].section)
+        while (end < loop->n_instructions &&
+               loop->instructions[end].section == loop->instructions[first].section)
             end++;
         compile_section(c, first, end);
     }

@@ -13,21 +13,21 @@ enum form { FORM_NONE, FORM_SCALAR, FORM_LANES, FORM_VECTOR };
 struct compiler {
     const struct kiln_loop *loop;
     struct loop_kernel *kernel;
-    int last_use[KILN_LOOP_MAX_INSTRUCTIONS];  /* instruction, in the register's own section */
+    int last_use[KILN_LOOP_MAX_INSTRUCTIONS]; /* instruction, in the register's own section */
     enum form form[KILN_LOOP_MAX_INSTRUCTIONS];
-    int through[KILN_LOOP_MAX_INSTRUCTIONS];   /* the access that the register is computed into, -1 */
-    bool copied[KILN_LOOP_MAX_INSTRUCTIONS];   /* a load that must not read in place */
+    int through[KILN_LOOP_MAX_INSTRUCTIONS]; /* the access that the register is computed into, -1 */
+    bool copied[KILN_LOOP_MAX_INSTRUCTIONS]; /* a load that must not read in place */
     bool invariant[KILN_LOOP_MAX_INSTRUCTIONS]; /* the same in all tiles at one index of the walk */
     int16_t vector_of[KILN_LOOP_MAX_INSTRUCTIONS]; /* expanded form in the current section, -1 */
-    int64_t bytes;                             /* of a thread's memory so far */
-    int64_t *free_vectors;                     /* offsets; the first n_fresh unused in this section */
+    int64_t bytes;                                 /* of a thread's memory so far */
+    int64_t *free_vectors; /* offsets; the first n_fresh unused in this section */
     int n_free, n_fresh;
-    int16_t *pending;                          /* slots freed after the current section */
+    int16_t *pending; /* slots freed after the current section */
     int n_pending;
-    int64_t *owned;                            /* slot -> offset of its vector, -1 */
-    struct loop_op *prologue;                  /* of the current section */
+    int64_t *owned;           /* slot -> offset of its vector, -1 */
+    struct loop_op *prologue; /* of the current section */
     int n_prologue;
-    int16_t expand; /* the pattern from lanes to elements, -1 = not made yet */
+    int16_t expand;      /* the pattern from lanes to elements, -1 = not made yet */
     bool places_unknown; /* as if no store met another access: to compare sizes */
 };
 

@@ -6,8 +6,8 @@
 /* Elements of a tile while the registers of a program are few; more registers,
  * or operands that are read in place, get shorter tiles, so that all stay in the
  * first-level cache. */
-#define CHUNK 1024
-#define CHUNK_MIN 256
+#define CHUNK           1024
+#define CHUNK_MIN       256
 #define CACHED_ELEMENTS 8192
 
 /* How reductions see a tile. */
@@ -51,7 +51,8 @@ static struct loop_kernel *kernel_of(int n, int64_t tail_elements)
     kernel->patterns = calloc((size_t)n + 3, sizeof *kernel->patterns);
     kernel->moving = calloc((size_t)n + 1, sizeof *kernel->moving);
     kernel->lane_of = calloc((size_t)tail_elements, sizeof *kernel->lane_of);
-    if (kernel->sections && kernel->ops && kernel->slots && kernel->patterns && kernel->moving && kernel->lane_of)
+    if (kernel->sections && kernel->ops && kernel->slots && kernel->patterns && kernel->moving &&
+        kernel->lane_of)
         return kernel;
     cpu_loop_release(kernel);
     return NULL;
@@ -70,8 +71,9 @@ void cpu_loop_release(struct loop_kernel *kernel)
     free(kernel);
 }
 
-static struct loop_kernel *compile(const struct kiln_loop *loop, struct loop_range range, int64_t chunk,
-                                   const struct cpu_simd_loop *simd, bool places_unknown)
+static struct loop_kernel *compile(const struct kiln_loop *loop, struct loop_range range,
+                                   int64_t chunk, const struct cpu_simd_loop *simd,
+                                   bool places_unknown)
 {
     struct loop_shape shape;
     cpu_loop_shape(loop, range, chunk, &shape);
@@ -86,8 +88,13 @@ static struct loop_kernel *compile(const struct kiln_loop *loop, struct loop_ran
         kernel->loop = loop;
         kernel->simd = simd;
         shape_reductions(kernel);
-        *c = (struct compiler){.loop = loop, .kernel = kernel, .free_vectors = offsets, .owned = offsets + many,
-                               .pending = pending, .prologue = prologue, .expand = -1,
+        *c = (struct compiler){.loop = loop,
+                               .kernel = kernel,
+                               .free_vectors = offsets,
+                               .owned = offsets + many,
+                               .pending = pending,
+                               .prologue = prologue,
+                               .expand = -1,
                                .places_unknown = places_unknown};
         loop_compile_program(c);
     } else {
@@ -103,7 +110,8 @@ static struct loop_kernel *compile(const struct kiln_loop *loop, struct loop_ran
 
 /* Elements of a tile, so that its vectors fit into a cache. Tiles decide how sums
  * are cut: they must not depend on what the plan put in place of what. */
-static int64_t chunk_of(const struct kiln_loop *loop, struct loop_range range, const struct cpu_simd_loop *simd)
+static int64_t chunk_of(const struct kiln_loop *loop, struct loop_range range,
+                        const struct cpu_simd_loop *simd)
 {
     for (int64_t chunk = CHUNK; chunk > CHUNK_MIN; chunk /= 2) {
         struct loop_kernel *trial = compile(loop, range, chunk, simd, true);

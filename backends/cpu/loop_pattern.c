@@ -15,7 +15,8 @@ static void pattern_add(struct loop_pattern *p, int64_t extent, int64_t stride)
 }
 
 /* Strides along the tile's dimensions; tile_stride and tail_stride give them. */
-static int16_t new_pattern(struct compiler *c, int64_t tile_stride, const int64_t *tail_stride, bool lanes_only)
+static int16_t new_pattern(struct compiler *c, int64_t tile_stride, const int64_t *tail_stride,
+                           bool lanes_only)
 {
     const struct loop_shape *shape = &c->kernel->shape;
     struct loop_pattern *p = &c->kernel->patterns[c->kernel->n_patterns];
@@ -33,7 +34,9 @@ static int16_t new_pattern(struct compiler *c, int64_t tile_stride, const int64_
     bool all_zero = true;
     for (int d = 0; d < p->n; d++)
         all_zero &= p->stride[d] == 0;
-    p->kind = all_zero ? PATTERN_SCALAR : p->n == 1 && p->stride[0] == 1 ? PATTERN_LINEAR : PATTERN_STRIDED;
+    p->kind = all_zero                         ? PATTERN_SCALAR
+              : p->n == 1 && p->stride[0] == 1 ? PATTERN_LINEAR
+                                               : PATTERN_STRIDED;
     return (int16_t)c->kernel->n_patterns++;
 }
 

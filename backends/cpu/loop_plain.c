@@ -95,17 +95,38 @@ static union value pointwise_integer(int op, int32_t a, int32_t b)
 {
     union value v = {.i = 0};
     switch (op) {
-    case KILN_OP_NEG: v.i = wrap(0u - (uint32_t)a); break;
-    case KILN_OP_ABS: v.i = a < 0 ? wrap(0u - (uint32_t)a) : a; break;
-    case KILN_OP_ADD: v.i = wrap((uint32_t)a + (uint32_t)b); break;
-    case KILN_OP_SUB: v.i = wrap((uint32_t)a - (uint32_t)b); break;
-    case KILN_OP_MUL: v.i = wrap((uint32_t)a * (uint32_t)b); break;
-    case KILN_OP_MAX: v.i = a > b ? a : b; break;
-    case KILN_OP_MIN: v.i = a < b ? a : b; break;
-    case KILN_OP_LESS: v.f = (float)(a < b); break;
-    case KILN_OP_LESS_EQUAL: v.f = (float)(a <= b); break;
-    case KILN_OP_EQUAL: v.f = (float)(a == b); break;
-    default: break;
+    case KILN_OP_NEG:
+        v.i = wrap(0u - (uint32_t)a);
+        break;
+    case KILN_OP_ABS:
+        v.i = a < 0 ? wrap(0u - (uint32_t)a) : a;
+        break;
+    case KILN_OP_ADD:
+        v.i = wrap((uint32_t)a + (uint32_t)b);
+        break;
+    case KILN_OP_SUB:
+        v.i = wrap((uint32_t)a - (uint32_t)b);
+        break;
+    case KILN_OP_MUL:
+        v.i = wrap((uint32_t)a * (uint32_t)b);
+        break;
+    case KILN_OP_MAX:
+        v.i = a > b ? a : b;
+        break;
+    case KILN_OP_MIN:
+        v.i = a < b ? a : b;
+        break;
+    case KILN_OP_LESS:
+        v.f = (float)(a < b);
+        break;
+    case KILN_OP_LESS_EQUAL:
+        v.f = (float)(a <= b);
+        break;
+    case KILN_OP_EQUAL:
+        v.f = (float)(a == b);
+        break;
+    default:
+        break;
     }
     return v;
 }
@@ -113,35 +134,59 @@ static union value pointwise_integer(int op, int32_t a, int32_t b)
 static float pointwise_float(int op, float a, float b)
 {
     switch (op) {
-    case KILN_OP_NEG: return -a;
-    case KILN_OP_ABS: return fabsf(a);
-    case KILN_OP_EXP: return expf(a);
-    case KILN_OP_EXPM1: return expm1f(a);
-    case KILN_OP_LOG: return logf(a);
-    case KILN_OP_LOG1P: return log1pf(a);
-    case KILN_OP_SQRT: return sqrtf(a);
-    case KILN_OP_SIN: return sinf(a);
-    case KILN_OP_COS: return cosf(a);
-    case KILN_OP_TANH: return tanhf(a);
-    case KILN_OP_ERF: return erff(a);
-    case KILN_OP_SIGMOID: return 1.0f / (1.0f + expf(-a));
-    case KILN_OP_FLOOR: return floorf(a);
-    case KILN_OP_ADD: return a + b;
-    case KILN_OP_SUB: return a - b;
-    case KILN_OP_MUL: return a * b;
-    case KILN_OP_DIV: return a / b;
-    case KILN_OP_POW: return powf(a, b);
-    case KILN_OP_MAX: return a >= b || a != a ? a : b;
-    case KILN_OP_MIN: return a <= b || a != a ? a : b;
-    case KILN_OP_LESS: return (float)(a < b);
-    case KILN_OP_LESS_EQUAL: return (float)(a <= b);
-    case KILN_OP_EQUAL: return (float)(a == b);
-    default: return a;
+    case KILN_OP_NEG:
+        return -a;
+    case KILN_OP_ABS:
+        return fabsf(a);
+    case KILN_OP_EXP:
+        return expf(a);
+    case KILN_OP_EXPM1:
+        return expm1f(a);
+    case KILN_OP_LOG:
+        return logf(a);
+    case KILN_OP_LOG1P:
+        return log1pf(a);
+    case KILN_OP_SQRT:
+        return sqrtf(a);
+    case KILN_OP_SIN:
+        return sinf(a);
+    case KILN_OP_COS:
+        return cosf(a);
+    case KILN_OP_TANH:
+        return tanhf(a);
+    case KILN_OP_ERF:
+        return erff(a);
+    case KILN_OP_SIGMOID:
+        return 1.0f / (1.0f + expf(-a));
+    case KILN_OP_FLOOR:
+        return floorf(a);
+    case KILN_OP_ADD:
+        return a + b;
+    case KILN_OP_SUB:
+        return a - b;
+    case KILN_OP_MUL:
+        return a * b;
+    case KILN_OP_DIV:
+        return a / b;
+    case KILN_OP_POW:
+        return powf(a, b);
+    case KILN_OP_MAX:
+        return a >= b || a != a ? a : b;
+    case KILN_OP_MIN:
+        return a <= b || a != a ? a : b;
+    case KILN_OP_LESS:
+        return (float)(a < b);
+    case KILN_OP_LESS_EQUAL:
+        return (float)(a <= b);
+    case KILN_OP_EQUAL:
+        return (float)(a == b);
+    default:
+        return a;
     }
 }
 
-static union value pointwise(const struct kiln_instruction *program, const struct kiln_instruction *in,
-                             const union value *reg)
+static union value pointwise(const struct kiln_instruction *program,
+                             const struct kiln_instruction *in, const union value *reg)
 {
     union value a = reg[in->a], b = in->b >= 0 ? reg[in->b] : a, v;
     bool integer = program[in->a].integer;
@@ -187,11 +232,12 @@ static void run_section(struct walk *walk, int section)
         const struct kiln_access *access = in->access >= 0 ? &loop->accesses[in->access] : NULL;
         switch (in->op) {
         case KILN_INSTRUCTION_LOAD:
-            reg[k] = load(plain->base[in->access], access->place.dtype, walk->offset[in->access], in->integer);
+            reg[k] = load(plain->base[in->access], access->place.dtype, walk->offset[in->access],
+                          in->integer);
             break;
         case KILN_INSTRUCTION_STORE:
-            store(plain->base[in->access], access->place.dtype, walk->offset[in->access], reg[in->a],
-                  loop->instructions[in->a].integer);
+            store(plain->base[in->access], access->place.dtype, walk->offset[in->access],
+                  reg[in->a], loop->instructions[in->a].integer);
             break;
         case KILN_INSTRUCTION_SUM:
         case KILN_INSTRUCTION_MAX:
@@ -250,7 +296,8 @@ static void run_pass(struct walk *walk, int section)
     const struct kiln_instruction *program = plain->loop->instructions;
     int first = plain->first[section], end = plain->first[section + 1];
     for (int k = first; k < end; k++)
-        walk->acc[k] = (struct accumulator){.partial = program[k].op == KILN_INSTRUCTION_MAX ? -INFINITY : 0};
+        walk->acc[k] =
+            (struct accumulator){.partial = program[k].op == KILN_INSTRUCTION_MAX ? -INFINITY : 0};
     do
         run_section(walk, section);
     while (advance(walk, true));

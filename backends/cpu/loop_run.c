@@ -6,21 +6,21 @@
 #include <string.h>
 
 /* Elementary operations of a thread's turn, at least. */
-#define TURN_WORK 16384
+#define TURN_WORK        16384
 #define TURNS_PER_THREAD 8
 
 /* What a thread works with. */
 struct runner {
     const struct loop_kernel *kernel;
     char *memory;
-    char *unit[KILN_LOOP_MAX_ACCESSES];   /* addresses of the unit */
-    char *at[KILN_LOOP_MAX_ACCESSES];     /* addresses of the tile */
-    void **slots;                         /* addresses of values */
-    const char **last;                    /* addresses at which stationary loads were done */
+    char *unit[KILN_LOOP_MAX_ACCESSES]; /* addresses of the unit */
+    char *at[KILN_LOOP_MAX_ACCESSES];   /* addresses of the tile */
+    void **slots;                       /* addresses of values */
+    const char **last;                  /* addresses at which stationary loads were done */
     int64_t *last_count;
-    int64_t *done;                        /* of each section: count that its invariant ops are done for, -1 */
-    bool fresh;                           /* invariant ops are to be done in this tile */
-    int64_t count;                        /* of the tile dimension, in the unit or in the tile */
+    int64_t *done; /* of each section: count that its invariant ops are done for, -1 */
+    bool fresh;    /* invariant ops are to be done in this tile */
+    int64_t count; /* of the tile dimension, in the unit or in the tile */
 };
 
 static int64_t tile_elements(const struct runner *run)
@@ -38,8 +38,8 @@ typedef void move_fn(void *, const void *, int64_t, int64_t, int64_t, int64_t);
 
 /* Calls a move for the two innermost dimensions at every index of the others;
  * step: bytes of a packed element, bytes: of one in memory. */
-static void move_pattern(const struct loop_pattern *p, int64_t count, move_fn *move, bool load, char *packed,
-                         char *memory, int64_t bytes)
+static void move_pattern(const struct loop_pattern *p, int64_t count, move_fn *move, bool load,
+                         char *packed, char *memory, int64_t bytes)
 {
     int64_t extent[LOOP_MAX_DIMS] = {1}, index[LOOP_MAX_DIMS] = {0};
     int outer = p->n > 2 ? p->n - 2 : 0;
@@ -47,7 +47,8 @@ static void move_pattern(const struct loop_pattern *p, int64_t count, move_fn *m
         extent[d] = p->extent[d];
     if (p->counted)
         extent[0] *= count;
-    int64_t rows = p->n >= 2 ? extent[p->n - 2] : 1, row_stride = p->n >= 2 ? p->stride[p->n - 2] : 0;
+    int64_t rows = p->n >= 2 ? extent[p->n - 2] : 1,
+            row_stride = p->n >= 2 ? p->stride[p->n - 2] : 0;
     int64_t columns = p->n ? extent[p->n - 1] : 1, column_stride = p->n ? p->stride[p->n - 1] : 1;
     for (;;) {
         if (load)
@@ -95,7 +96,8 @@ static void run_ops(struct runner *run, int first, int end, int64_t n)
     void **slots = run->slots;
     int64_t u = kernel->u * (kernel->shape.tile.reduced ? 1 : run->count);
     int64_t r = kernel->r * (kernel->shape.tile.reduced ? run->count : 1);
-    for (const struct loop_op *op = kernel->ops + first, *last = kernel->ops + end; op < last; op++) {
+    for (const struct loop_op *op = kernel->ops + first, *last = kernel->ops + end; op < last;
+         op++) {
         switch (op->kind) {
         case OP_CALL:
             if (op->invariant && !run->fresh)
@@ -107,14 +109,15 @@ static void run_ops(struct runner *run, int first, int end, int64_t n)
             run_load(run, op);
             break;
         case OP_STORE:
-            move_pattern(&kernel->patterns[op->pattern], run->count, simd->store[op->convert], false,
-                         slots[op->a], run->at[op->access], kernel->element_bytes[op->access]);
+            move_pattern(&kernel->patterns[op->pattern], run->count, simd->store[op->convert],
+                         false, slots[op->a], run->at[op->access],
+                         kernel->element_bytes[op->access]);
             break;
         case OP_EXPAND:
             if (op->invariant && !run->fresh)
                 break;
-            move_pattern(&kernel->patterns[op->pattern], run->count, simd->load[CPU_MOVE], true, slots[op->dst],
-                         slots[op->a], 4);
+            move_pattern(&kernel->patterns[op->pattern], run->count, simd->load[CPU_MOVE], true,
+                         slots[op->dst], slots[op->a], 4);
             break;
         case OP_SUM:
             simd->sum(slots[op->c], slots[op->a], u, r, kernel->w);
@@ -202,7 +205,8 @@ static void move_slots(struct runner *run, const struct loop_section *section)
 
 /* One tile at the addresses of the walk, first .. first + count - 1 of the
  * tile dimension. */
-static void run_tile(struct runner *run, const struct loop_section *section, char *const *base, int64_t first)
+static void run_tile(struct runner *run, const struct loop_section *section, char *const *base,
+                     int64_t first)
 {
     const struct loop_kernel *kernel = run->kernel;
     for (int a = 0; a < kernel->loop->n_accesses; a++)
@@ -316,13 +320,15 @@ static void start_runner(struct runner *run, const struct loop_kernel *kernel, c
     }
 }
 
-void cpu_loop_run(const struct loop_kernel *kernel, int threads, char *memory, int64_t thread_stride)
+void cpu_loop_run(const struct loop_kernel *kernel, int threads, char *memory,
+                  int64_t thread_stride)
 {
     const struct loop_shape *shape = &kernel->shape;
     int64_t work = 1 + shape->lanes * kernel->n_ops;
     for (int d = 0; d < shape->n_walk; d++)
         work *= shape->walk[d].extent;
-    work *= shape->tail_elements / shape->tail_lanes * (shape->tile.reduced ? shape->tile.extent : 1);
+    work *=
+        shape->tail_elements / shape->tail_lanes * (shape->tile.reduced ? shape->tile.extent : 1);
     int64_t turn = cpu_max(TURN_WORK / work, shape->units / ((int64_t)threads * TURNS_PER_THREAD));
     turn = cpu_max(turn, 1);
     int64_t turns = (shape->units + turn - 1) / turn;
@@ -333,7 +339,8 @@ void cpu_loop_run(const struct loop_kernel *kernel, int threads, char *memory, i
         start_runner(&run, kernel, memory + omp_get_thread_num() * thread_stride);
 #pragma omp for schedule(dynamic, 1)
         for (int64_t t = 0; t < turns; t++)
-            for (int64_t unit = t * turn, end = cpu_min(unit + turn, shape->units); unit < end; unit++) {
+            for (int64_t unit = t * turn, end = cpu_min(unit + turn, shape->units); unit < end;
+                 unit++) {
                 seek_unit(&run, unit);
                 run_unit(&run);
             }

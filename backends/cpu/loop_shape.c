@@ -5,15 +5,15 @@
 
 /* Lanes of a unit: enough for vectors, few enough that a unit's data stays in
  * a cache and that there are units for all threads. */
-#define MIN_LANES 32
-#define MAX_LANES 512
+#define MIN_LANES     32
+#define MAX_LANES     512
 #define UNIT_ELEMENTS 8192
-#define WANTED_UNITS 8
+#define WANTED_UNITS  8
 
 /* Transpositions: floats of a cache line; the part that is turned. */
 #define LINE_ELEMENTS 16
-#define MIN_TURNED 8
-#define MAX_TURNED 32
+#define MIN_TURNED    8
+#define MAX_TURNED    32
 
 static int64_t largest_divisor(int64_t n, int64_t limit)
 {
@@ -54,7 +54,8 @@ static bool joins(const struct loop_dim *outer, const struct loop_dim *inner, in
 }
 
 /* The domain without extents of 1, neighbours joined; at least one dimension. */
-static int collect(const struct kiln_loop *loop, struct loop_range range, struct loop_dim *dims, int64_t *first)
+static int collect(const struct kiln_loop *loop, struct loop_range range, struct loop_dim *dims,
+                   int64_t *first)
 {
     int n = 0;
     for (int a = 0; a < loop->n_accesses; a++)
@@ -125,7 +126,8 @@ static int turn(struct loop_dim *dims, int n, int n_accesses)
     int d = crossing(dims, n, n_accesses);
     if (d < 0 || dims[n - 1].extent <= LINE_ELEMENTS)
         return n;
-    int64_t part = dims[d].extent % LINE_ELEMENTS ? largest_divisor(dims[d].extent, MAX_TURNED) : LINE_ELEMENTS;
+    int64_t part = dims[d].extent % LINE_ELEMENTS ? largest_divisor(dims[d].extent, MAX_TURNED)
+                                                  : LINE_ELEMENTS;
     if (part < dims[d].extent && (part < MIN_TURNED || n == LOOP_MAX_DIMS))
         return n;
     struct loop_dim inner = split(&dims[d], part, n_accesses);
@@ -138,14 +140,16 @@ static int turn(struct loop_dim *dims, int n, int n_accesses)
 }
 
 /* No reduction: tiles in order, each a unit. */
-static void cut_map(struct loop_dim *dims, int n, int n_accesses, int64_t chunk, struct loop_shape *shape)
+static void cut_map(struct loop_dim *dims, int n, int n_accesses, int64_t chunk,
+                    struct loop_shape *shape)
 {
     n = turn(dims, n, n_accesses);
     int i = n - 1;
     while (i > 0 && shape->tail_elements * dims[i].extent <= chunk)
         add_tail(shape, &dims[i--]);
     shape->tile = dims[i];
-    shape->tile_count = equal_part(dims[i].extent, chunk / shape->tail_elements, shape->tail_elements);
+    shape->tile_count =
+        equal_part(dims[i].extent, chunk / shape->tail_elements, shape->tail_elements);
     for (int d = 0; d < i; d++)
         shape->unit[shape->n_unit++] = dims[d];
 }
@@ -181,7 +185,8 @@ static void cut_single_tile(struct loop_dim *dims, const bool *in_tail, int n, i
         at--;
     if (at >= 0) {
         shape->tile = dims[at];
-        shape->tile_count = equal_part(dims[at].extent, chunk / shape->tail_elements, shape->tail_elements);
+        shape->tile_count =
+            equal_part(dims[at].extent, chunk / shape->tail_elements, shape->tail_elements);
     } else {
         shape->tile = shape->tail[--shape->n_tail];
         shape->tile_count = shape->tile.extent;
@@ -195,7 +200,8 @@ static void cut_single_tile(struct loop_dim *dims, const bool *in_tail, int n, i
 
 /* The tail takes the innermost dimensions while they are small; the next
  * reduced one is the tile dimension; kept ones beyond go to the units. */
-static void cut_reduction(struct loop_dim *dims, int n, int n_accesses, int64_t chunk, struct loop_shape *shape)
+static void cut_reduction(struct loop_dim *dims, int n, int n_accesses, int64_t chunk,
+                          struct loop_shape *shape)
 {
     bool in_tail[LOOP_MAX_DIMS] = {false};
     int64_t reduced = product(dims, n, true);
@@ -226,7 +232,8 @@ static void cut_reduction(struct loop_dim *dims, int n, int n_accesses, int64_t 
         return;
     }
     shape->tile = dims[tile];
-    shape->tile_count = equal_part(dims[tile].extent, chunk / shape->tail_elements, shape->tail_elements);
+    shape->tile_count =
+        equal_part(dims[tile].extent, chunk / shape->tail_elements, shape->tail_elements);
     for (int d = 0; d < n; d++) {
         if (d == tile || in_tail[d])
             continue;
@@ -237,7 +244,8 @@ static void cut_reduction(struct loop_dim *dims, int n, int n_accesses, int64_t 
     }
 }
 
-void cpu_loop_shape(const struct kiln_loop *loop, struct loop_range range, int64_t chunk, struct loop_shape *shape)
+void cpu_loop_shape(const struct kiln_loop *loop, struct loop_range range, int64_t chunk,
+                    struct loop_shape *shape)
 {
     struct loop_dim dims[LOOP_MAX_DIMS];
     *shape = (struct loop_shape){.tail_elements = 1, .tail_lanes = 1, .units = 1};

@@ -57,8 +57,8 @@ static void mark_copied(struct compiler *c, int s, int written_at)
 {
     const struct kiln_instruction *in = c->loop->instructions;
     for (int k = 0; k < c->loop->n_instructions; k++)
-        if (in[k].op == KILN_INSTRUCTION_LOAD && in[k].section == in[s].section && c->last_use[k] > written_at &&
-            overlap(c, in[k].access, in[s].access))
+        if (in[k].op == KILN_INSTRUCTION_LOAD && in[k].section == in[s].section &&
+            c->last_use[k] > written_at && overlap(c, in[k].access, in[s].access))
             c->copied[k] = true;
 }
 
@@ -86,8 +86,8 @@ void loop_resolve_stores(struct compiler *c)
         int16_t pattern = loop_access_pattern(c, in->access, false);
         bool linear = c->kernel->patterns[pattern].kind == PATTERN_LINEAR;
         c->kernel->n_patterns--;
-        enum cpu_convert convert =
-            loop_store_convert(loop->accesses[in->access].place.dtype, loop->instructions[in->a].integer);
+        enum cpu_convert convert = loop_store_convert(loop->accesses[in->access].place.dtype,
+                                                      loop->instructions[in->a].integer);
         bool through = linear && convert == CPU_MOVE && can_go_through(c, k);
         if (through)
             c->through[in->a] = in->access;

@@ -53,8 +53,8 @@ static enum kiln_status plain_prepare(struct cpu_task *task, struct kiln_error *
 }
 
 /* An operand as sgemm wants it: unit column stride, or transposed. */
-static bool sgemm_form(int64_t row_stride, int64_t column_stride, int64_t rows, int64_t columns, bool *transposed,
-                       int64_t *leading)
+static bool sgemm_form(int64_t row_stride, int64_t column_stride, int64_t rows, int64_t columns,
+                       bool *transposed, int64_t *leading)
 {
     if (column_stride == 1 || columns == 1) {
         *transposed = false;
@@ -83,8 +83,8 @@ static bool sgemm(const kiln_device_state *device, const struct cpu_gemm *g)
 {
     struct sgemm_call call;
     return device->onednn && sgemm_call_of(g, &call) &&
-           device->onednn->sgemm(call.transpose_a, call.transpose_b, g->m, g->n, g->k, g->a, call.lda, g->b,
-                                 call.ldb, g->c, call.ldc, g->add);
+           device->onednn->sgemm(call.transpose_a, call.transpose_b, g->m, g->n, g->k, g->a,
+                                 call.lda, g->b, call.ldb, g->c, call.ldc, g->add);
 }
 
 void cpu_gemm(const kiln_device_state *device, const struct cpu_gemm *gemm, float *buffer)
@@ -94,8 +94,8 @@ void cpu_gemm(const kiln_device_state *device, const struct cpu_gemm *gemm, floa
 }
 
 /* The part [i, i + rows) x [j, j + columns) of one product of a step. */
-static struct cpu_gemm part_of(const struct cpu_task *task, int64_t batch, int64_t i, int64_t rows, int64_t j,
-                               int64_t columns)
+static struct cpu_gemm part_of(const struct cpu_task *task, int64_t batch, int64_t i, int64_t rows,
+                               int64_t j, int64_t columns)
 {
     const struct kiln_step_matmul *m = &task->step->as.matmul;
     const float *a = cpu_at(task->exec, &m->a), *b = cpu_at(task->exec, &m->b);
@@ -133,15 +133,23 @@ static enum kiln_status sgemm_run(struct cpu_task *task, struct kiln_error *erro
         for (int64_t batch = 0; batch < m->batch && done; batch++)
             done = sgemm_batch(task, batch);
     }
-    return done ? KILN_OK : kiln_fail(error, KILN_MACHINE, "cpu: step %s: oneDNN sgemm failed", task->step->label);
+    return done ? KILN_OK
+                : kiln_fail(error, KILN_MACHINE, "cpu: step %s: oneDNN sgemm failed",
+                            task->step->label);
 }
 
-static bool sgemm_accepts(kiln_device_state *device, const struct kiln_step *step, struct kiln_candidate *candidate)
+static bool sgemm_accepts(kiln_device_state *device, const struct kiln_step *step,
+                          struct kiln_candidate *candidate)
 {
     (void)candidate;
     const struct kiln_step_matmul *m = &step->as.matmul;
-    const struct cpu_gemm gemm = {.m = m->m, .n = m->n, .k = m->k, .a_row = m->a_stride[1],
-                                  .a_column = m->a_stride[2], .b_row = m->b_stride[1], .b_column = m->b_stride[2],
+    const struct cpu_gemm gemm = {.m = m->m,
+                                  .n = m->n,
+                                  .k = m->k,
+                                  .a_row = m->a_stride[1],
+                                  .a_column = m->a_stride[2],
+                                  .b_row = m->b_stride[1],
+                                  .b_column = m->b_stride[2],
                                   .ldc = m->c_stride[1]};
     struct sgemm_call call;
     return device->onednn && (m->c_stride[2] == 1 || m->n == 1) && sgemm_call_of(&gemm, &call);
@@ -152,7 +160,8 @@ static enum kiln_status sgemm_prepare(struct cpu_task *task, struct kiln_error *
     const struct kiln_step_matmul *m = &task->step->as.matmul;
     struct kiln_candidate unused;
     if (!sgemm_accepts(task->device, task->step, &unused))
-        return kiln_fail(error, KILN_MACHINE, "cpu: step %s: oneDNN has no such product", task->step->label);
+        return kiln_fail(error, KILN_MACHINE, "cpu: step %s: oneDNN has no such product",
+                         task->step->label);
     task->run = sgemm_run;
     task->threads = cpu_threads(task->device, m->batch * m->m * m->n * m->k);
     return KILN_OK;
@@ -180,7 +189,8 @@ static enum kiln_status tiled_run(struct cpu_task *task, struct kiln_error *erro
     return KILN_OK;
 }
 
-static bool tiled_accepts(kiln_device_state *device, const struct kiln_step *step, struct kiln_candidate *candidate)
+static bool tiled_accepts(kiln_device_state *device, const struct kiln_step *step,
+                          struct kiln_candidate *candidate)
 {
     (void)candidate;
     return !device->reference && (step->as.matmul.c_stride[2] == 1 || step->as.matmul.n == 1);
@@ -198,4 +208,4 @@ static enum kiln_status tiled_prepare(struct cpu_task *task, struct kiln_error *
 
 CPU_KIND(cpu_matmul_kind, {CPU_ONEDNN_SGEMM, "onednn", sgemm_accepts, sgemm_prepare},
          {CPU_MATMUL_TILED, "tiled", tiled_accepts, tiled_prepare},
-          {CPU_PLAIN, "plain", NULL, plain_prepare});
+         {CPU_PLAIN, "plain", NULL, plain_prepare});

@@ -14,7 +14,8 @@ enum kiln_status cpu_memory_create(kiln_device_state *device, int64_t bytes, kil
     *memory = malloc(sizeof **memory);
     void *data = NULL;
     int64_t alignment = bytes >= LARGE_ALIGNMENT ? LARGE_ALIGNMENT : SMALL_ALIGNMENT;
-    if (!*memory || bytes > INT64_MAX / 2 || posix_memalign(&data, (size_t)alignment, (size_t)bytes)) {
+    if (!*memory || bytes > INT64_MAX / 2 ||
+        posix_memalign(&data, (size_t)alignment, (size_t)bytes)) {
         free(*memory);
         *memory = NULL;
         return kiln_fail(error, KILN_MACHINE, "cpu: no memory for %lld bytes", (long long)bytes);
@@ -36,8 +37,8 @@ void cpu_memory_destroy(kiln_device_state *device, kiln_memory *memory)
     free(memory);
 }
 
-enum kiln_status cpu_memory_write(kiln_device_state *device, kiln_memory *memory, int64_t offset, const void *source,
-                                  int64_t bytes, struct kiln_error *error)
+enum kiln_status cpu_memory_write(kiln_device_state *device, kiln_memory *memory, int64_t offset,
+                                  const void *source, int64_t bytes, struct kiln_error *error)
 {
     (void)device;
     (void)error;
@@ -45,8 +46,8 @@ enum kiln_status cpu_memory_write(kiln_device_state *device, kiln_memory *memory
     return KILN_OK;
 }
 
-enum kiln_status cpu_memory_read(kiln_device_state *device, kiln_memory *memory, int64_t offset, void *target,
-                                 int64_t bytes, struct kiln_error *error)
+enum kiln_status cpu_memory_read(kiln_device_state *device, kiln_memory *memory, int64_t offset,
+                                 void *target, int64_t bytes, struct kiln_error *error)
 {
     (void)error;
     device->waits++;

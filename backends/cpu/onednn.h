@@ -28,14 +28,17 @@ struct cpu_onednn {
     /* Row-major c[m, n] = a[m, k] b[k, n] (+= with add) with leading dimensions;
      * transposed operands are stored [k, m] and [n, k]. Within a parallel
      * region it runs on the calling thread. */
-    bool (*sgemm)(bool transpose_a, bool transpose_b, int64_t m, int64_t n, int64_t k, const float *a, int64_t lda,
-                  const float *b, int64_t ldb, float *c, int64_t ldc, bool add);
+    bool (*sgemm)(bool transpose_a, bool transpose_b, int64_t m, int64_t n, int64_t k,
+                  const float *a, int64_t lda, const float *b, int64_t ldb, float *c, int64_t ldc,
+                  bool add);
 
     /* Whether a way exists for the step's sizes and feature layouts, not as
      * reference code; fills weight_layout and scratch_bytes. */
-    bool (*conv_query)(struct onednn_context *, const struct kiln_step *, enum onednn_way, struct kiln_candidate *);
-    struct onednn_conv *(*conv_create)(struct onednn_context *, const struct kiln_step *, enum onednn_way, void *x,
-                                       void *weight, void *y, void *scratch);
+    bool (*conv_query)(struct onednn_context *, const struct kiln_step *, enum onednn_way,
+                       struct kiln_candidate *);
+    struct onednn_conv *(*conv_create)(struct onednn_context *, const struct kiln_step *,
+                                       enum onednn_way, void *x, void *weight, void *y,
+                                       void *scratch);
     bool (*conv_run)(struct onednn_conv *);
     /* oneDNN's name of the code of the convolution, or of its copy of weights
      * ("" without one); lives as long as conv. */

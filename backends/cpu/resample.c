@@ -29,10 +29,12 @@ static enum kiln_status plain_run(struct cpu_task *task, struct kiln_error *erro
     const struct kiln_step_resample *s = &task->step->as.resample;
     const float *x = cpu_at(task->exec, &s->x);
     float *y = cpu_at(task->exec, &s->y);
-    int64_t rows = s->vertical.n_rows, in_plane = s->vertical.n_columns * s->horizontal.n_columns * s->inner;
+    int64_t rows = s->vertical.n_rows,
+            in_plane = s->vertical.n_columns * s->horizontal.n_columns * s->inner;
 #pragma omp parallel for schedule(dynamic, 8) num_threads(task->threads)
     for (int64_t row = 0; row < s->outer * rows; row++)
-        resample_row(s, x + row / rows * in_plane, y + row * s->horizontal.n_rows * s->inner, row % rows);
+        resample_row(s, x + row / rows * in_plane, y + row * s->horizontal.n_rows * s->inner,
+                     row % rows);
     return KILN_OK;
 }
 
@@ -41,7 +43,8 @@ static enum kiln_status plain_prepare(struct cpu_task *task, struct kiln_error *
     (void)error;
     const struct kiln_step_resample *s = &task->step->as.resample;
     task->run = plain_run;
-    task->threads = cpu_threads(task->device, 4 * s->outer * s->inner * s->vertical.n_rows * s->horizontal.n_rows);
+    task->threads = cpu_threads(task->device, 4 * s->outer * s->inner * s->vertical.n_rows *
+                                                  s->horizontal.n_rows);
     return KILN_OK;
 }
 

@@ -41,7 +41,8 @@ static enum kiln_status plain_run(struct cpu_task *task, struct kiln_error *erro
 #pragma omp parallel for schedule(dynamic, 256) num_threads(task->threads)
     for (int64_t n = 0; n < s->samples * blocks; n++) {
         int64_t sample = n / blocks, block = n % blocks;
-        const uint32_t counter[4] = {(uint32_t)block, (uint32_t)key[KILN_RNG_FIRST_SAMPLE] + (uint32_t)sample,
+        const uint32_t counter[4] = {(uint32_t)block,
+                                     (uint32_t)key[KILN_RNG_FIRST_SAMPLE] + (uint32_t)sample,
                                      (uint32_t)key[KILN_RNG_STEP], s->rng.stream};
         uint32_t word[4];
         int32_t element[4];
@@ -67,9 +68,10 @@ static enum kiln_status fast_run(struct cpu_task *task, struct kiln_error *error
 #pragma omp parallel for schedule(dynamic, 4) num_threads(task->threads)
     for (int64_t n = 0; n < s->samples * parts; n++) {
         int64_t sample = n / parts, first = n % parts * PART;
-        task->device->simd->random(&s->rng, seed, (uint32_t)key[KILN_RNG_FIRST_SAMPLE] + (uint32_t)sample,
-                                   (uint32_t)key[KILN_RNG_STEP], first, cpu_min(PART, s->per_sample - first),
-                                   out + 4 * (sample * s->per_sample + first));
+        task->device->simd->random(
+            &s->rng, seed, (uint32_t)key[KILN_RNG_FIRST_SAMPLE] + (uint32_t)sample,
+            (uint32_t)key[KILN_RNG_STEP], first, cpu_min(PART, s->per_sample - first),
+            out + 4 * (sample * s->per_sample + first));
     }
     return KILN_OK;
 }

@@ -18,7 +18,8 @@ static enum kiln_status gather_run(struct cpu_task *task, struct kiln_error *err
     char *out = cpu_at(task->exec, &s->out);
 #pragma omp parallel for schedule(dynamic, 8) num_threads(task->threads)
     for (int64_t i = 0; i < s->n; i++)
-        memcpy(out + (size_t)i * bytes, table + (size_t)clamp_index(index[i], s->rows) * bytes, bytes);
+        memcpy(out + (size_t)i * bytes, table + (size_t)clamp_index(index[i], s->rows) * bytes,
+               bytes);
     return KILN_OK;
 }
 

@@ -4,11 +4,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define SET(name, set)                                                                                         \
-    {                                                                                                          \
-        name, &cpu_simd_loop_##set, cpu_simd_update_##set, cpu_simd_random_##set, cpu_simd_edge_##set,         \
-            cpu_simd_gemm_##set, &cpu_simd_attention_##set, cpu_simd_argmax_##set,                             \
-            cpu_simd_arithmetic_##set, &cpu_simd_winograd_##set, &cpu_simd_winograd_weight_##set               \
+#define SET(name, set)                                                                             \
+    {                                                                                              \
+        name, &cpu_simd_loop_##set, cpu_simd_update_##set, cpu_simd_random_##set,                  \
+            cpu_simd_edge_##set, cpu_simd_gemm_##set, &cpu_simd_attention_##set,                   \
+            cpu_simd_argmax_##set, cpu_simd_arithmetic_##set, &cpu_simd_winograd_##set,            \
+            &cpu_simd_winograd_weight_##set                                                        \
     }
 
 static const struct cpu_simd baseline = SET("baseline", base);
@@ -20,7 +21,8 @@ static const struct cpu_simd avx512 = SET("avx512", v4);
 const struct cpu_simd *cpu_simd_best(void)
 {
     const char *limit = getenv("KILN_CPU_SIMD");
-    bool v3 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("bmi2");
+    bool v3 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
+              __builtin_cpu_supports("bmi2");
     bool v4 = v3 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
               __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
     v3 = v3 && !(limit && !strcmp(limit, "baseline"));

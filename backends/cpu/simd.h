@@ -9,7 +9,7 @@
 
 #ifdef CPU_SIMD
 #define SIMD_JOIN_(a, b) a##_##b
-#define SIMD_JOIN(a, b) SIMD_JOIN_(a, b)
+#define SIMD_JOIN(a, b)  SIMD_JOIN_(a, b)
 /* The name of a symbol for the instruction set being compiled. */
 #define SIMD(name) SIMD_JOIN(name, CPU_SIMD)
 #endif
@@ -25,13 +25,13 @@ enum cpu_variant { CPU_VV, CPU_VS, CPU_SV, CPU_SS, CPU_VARIANTS };
 
 /* Conversions on the way between memory and registers. */
 enum cpu_convert {
-    CPU_MOVE,    /* 4 bytes as they are */
-    CPU_U8_F32,  /* loads */
+    CPU_MOVE,   /* 4 bytes as they are */
+    CPU_U8_F32, /* loads */
     CPU_U8_I32,
     CPU_F16_F32,
     CPU_I32_F32, /* both ways */
     CPU_F32_I32,
-    CPU_F32_U8,  /* stores */
+    CPU_F32_U8, /* stores */
     CPU_I32_U8,
     CPU_F32_F16,
     CPU_CONVERT_COUNT
@@ -50,10 +50,10 @@ struct cpu_simd_loop {
     cpu_pointwise_fn *splat;
     /* dense [rows][columns] registers from (to) memory with strides in
      * elements of the memory's type */
-    void (*load[CPU_CONVERT_COUNT])(void *out, const void *in, int64_t rows, int64_t row_stride, int64_t columns,
-                                    int64_t column_stride);
-    void (*store[CPU_CONVERT_COUNT])(void *out, const void *in, int64_t rows, int64_t row_stride, int64_t columns,
-                                     int64_t column_stride);
+    void (*load[CPU_CONVERT_COUNT])(void *out, const void *in, int64_t rows, int64_t row_stride,
+                                    int64_t columns, int64_t column_stride);
+    void (*store[CPU_CONVERT_COUNT])(void *out, const void *in, int64_t rows, int64_t row_stride,
+                                     int64_t columns, int64_t column_stride);
     /* acc[u][w] += (or max=) values[u][r][w] over r; partial sums in f32 of at
      * most r terms */
     void (*sum)(double *acc, const float *values, int64_t u, int64_t r, int64_t w);
@@ -69,16 +69,16 @@ struct cpu_update {
     float shrink;     /* AdamW: 1 - rate decay */
     float correction; /* Adam: 1 / (1 - beta2^t) */
     float beta1, beta2, epsilon, decay;
-    float clamp;      /* infinity = off */
-    float ema_rate;   /* 1 - decay of the average */
+    float clamp;    /* infinity = off */
+    float ema_rate; /* 1 - decay of the average */
 };
 
 /* Updates n parameters from the first. */
 typedef void cpu_update_fn(const struct cpu_update *, int64_t first, int64_t n);
 
 /* n elements of a sample from the first, a multiple of 4 (rng.h). */
-typedef void cpu_random_fn(const struct kiln_rng *, const uint32_t seed[2], uint32_t sample, uint32_t step,
-                           int64_t first, int64_t n, void *out);
+typedef void cpu_random_fn(const struct kiln_rng *, const uint32_t seed[2], uint32_t sample,
+                           uint32_t step, int64_t first, int64_t n, void *out);
 
 /* A pair of elements that meet: offsets for the first of a run. */
 struct cpu_edge_term {
@@ -131,9 +131,9 @@ typedef int64_t cpu_arithmetic_fn(int64_t rounds, float *sink);
 struct cpu_attention_rows {
     int64_t rows, columns, width;
     float scale;
-    float *scores, *d_weights;   /* [rows][columns] */
-    float *out;                  /* [rows][width] */
-    float *largest, *sum;        /* of the scaled scores so far, of their exponentials */
+    float *scores, *d_weights; /* [rows][columns] */
+    float *out;                /* [rows][width] */
+    float *largest, *sum;      /* of the scaled scores so far, of their exponentials */
     float *log_sum_exp;
     const float *d_out;
     int64_t d_out_row, d_out_column;
@@ -182,7 +182,8 @@ struct cpu_simd_winograd {
     /* A square of lanes x lanes of weights, rows of sources by vectors of
      * targets (back: rows of targets by vectors of sources, taps to be
      * reversed), to rows 2 lanes apart. */
-    void (*weights)(const float *taps, int64_t tap, int64_t row, bool back, float *to, int64_t apart);
+    void (*weights)(const float *taps, int64_t tap, int64_t row, bool back, float *to,
+                    int64_t apart);
     void (*multiply)(const struct cpu_winograd_product *);
 };
 
@@ -223,16 +224,16 @@ struct cpu_simd {
 };
 
 /* Declares what simd_*.c define for an instruction set. */
-#define CPU_SIMD_DECLARE(set)                                                                                  \
-    extern const struct cpu_simd_loop cpu_simd_loop_##set;                                                     \
-    extern cpu_update_fn *const cpu_simd_update_##set[KILN_OPTIMIZER_COUNT][2];                                \
-    extern const struct cpu_simd_edge cpu_simd_edge_##set[2];                                                  \
-    extern const struct cpu_simd_attention cpu_simd_attention_##set;                                           \
-    extern const struct cpu_simd_winograd cpu_simd_winograd_##set;                                             \
-    extern const struct cpu_simd_winograd_weight cpu_simd_winograd_weight_##set;                               \
-    cpu_argmax_fn cpu_simd_argmax_##set;                                                                       \
-    cpu_arithmetic_fn cpu_simd_arithmetic_##set;                                                               \
-    cpu_gemm_fn cpu_simd_gemm_##set;                                                                           \
+#define CPU_SIMD_DECLARE(set)                                                                      \
+    extern const struct cpu_simd_loop cpu_simd_loop_##set;                                         \
+    extern cpu_update_fn *const cpu_simd_update_##set[KILN_OPTIMIZER_COUNT][2];                    \
+    extern const struct cpu_simd_edge cpu_simd_edge_##set[2];                                      \
+    extern const struct cpu_simd_attention cpu_simd_attention_##set;                               \
+    extern const struct cpu_simd_winograd cpu_simd_winograd_##set;                                 \
+    extern const struct cpu_simd_winograd_weight cpu_simd_winograd_weight_##set;                   \
+    cpu_argmax_fn cpu_simd_argmax_##set;                                                           \
+    cpu_arithmetic_fn cpu_simd_arithmetic_##set;                                                   \
+    cpu_gemm_fn cpu_simd_gemm_##set;                                                               \
     cpu_random_fn cpu_simd_random_##set;
 
 CPU_SIMD_DECLARE(base)
@@ -244,6 +245,5 @@ CPU_SIMD_DECLARE(v4)
 /* The best set that this processor has; the environment's KILN_CPU_SIMD
  * ("baseline", "avx2") lowers it, for tests. */
 const struct cpu_simd *cpu_simd_best(void);
-
 
 #endif

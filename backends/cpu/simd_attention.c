@@ -79,7 +79,8 @@ static void gradient(struct cpu_attention_rows *r)
 {
     for (int64_t i = 0; i < r->rows; i++) {
         float *s = r->scores + i * r->columns, *d = r->d_weights + i * r->columns;
-        float mean = dot_of(r->out + i * r->width, r->d_out + i * r->d_out_row, r->d_out_column, r->width);
+        float mean =
+            dot_of(r->out + i * r->width, r->d_out + i * r->d_out_row, r->d_out_column, r->width);
         float log_sum_exp = r->log_sum_exp[i];
         for (int64_t j = 0; j < r->columns; j++) {
             float weight = simd_exp(r->scale * s[j] - log_sum_exp);

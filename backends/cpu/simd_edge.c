@@ -17,19 +17,20 @@ static inline struct four four_at(const float *p)
 
 /* Tiles that fill the registers: 16 or 12 sums. */
 #define SPREAD_PIXELS (LANES == 16 ? 8 : 4)
-#define DOT_PIXELS_4 (LANES == 16 ? 4 : 2)
+#define DOT_PIXELS_4  (LANES == 16 ? 4 : 2)
 
-#define BLOCK 16
-#define VECTOR lanes_16
+#define BLOCK       16
+#define VECTOR      lanes_16
 #define NAMED(name) name##_16
 #include "backends/cpu/simd_edge_lanes.h"
 #undef BLOCK
 #undef VECTOR
 #undef NAMED
 
-#define BLOCK 8
-#define VECTOR lanes_8
+#define BLOCK       8
+#define VECTOR      lanes_8
 #define NAMED(name) name##_8
 #include "backends/cpu/simd_edge_lanes.h"
 
-const struct cpu_simd_edge SIMD(cpu_simd_edge)[2] = {{spread_16, dot_16, outer_16}, {spread_8, dot_8, outer_8}};
+const struct cpu_simd_edge SIMD(cpu_simd_edge)[2] = {{spread_16, dot_16, outer_16},
+                                                     {spread_8, dot_8, outer_8}};

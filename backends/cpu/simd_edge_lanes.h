@@ -36,8 +36,9 @@ static inline float NAMED(total)(VECTOR x)
 /* --- few to many ------------------------------------------------------------- */
 
 /* pixels * blocks vectors of output; both are constants where it is inlined. */
-static inline __attribute__((always_inline)) void NAMED(spread_tile)(const struct cpu_edge_call *e, float *out,
-                                                                     const float *in, const float *w, int pixels,
+static inline __attribute__((always_inline)) void NAMED(spread_tile)(const struct cpu_edge_call *e,
+                                                                     float *out, const float *in,
+                                                                     const float *w, int pixels,
                                                                      int blocks)
 {
     VECTOR sum[16];
@@ -57,18 +58,20 @@ static inline __attribute__((always_inline)) void NAMED(spread_tile)(const struc
 }
 
 /* All pixels of a run for some blocks. */
-#define SPREAD(blocks_)                                                                                        \
-    do {                                                                                                       \
-        int64_t q = 0;                                                                                         \
-        for (; q + SPREAD_PIXELS <= e->n; q += SPREAD_PIXELS)                                                  \
-            NAMED(spread_tile)(e, to + q * e->t_step, in + q * e->u_step, v, SPREAD_PIXELS, blocks_);          \
-        for (; q + 2 <= e->n; q += 2)                                                                          \
-            NAMED(spread_tile)(e, to + q * e->t_step, in + q * e->u_step, v, 2, blocks_);                      \
-        for (; q < e->n; q++)                                                                                  \
-            NAMED(spread_tile)(e, to + q * e->t_step, in + q * e->u_step, v, 1, blocks_);                      \
+#define SPREAD(blocks_)                                                                            \
+    do {                                                                                           \
+        int64_t q = 0;                                                                             \
+        for (; q + SPREAD_PIXELS <= e->n; q += SPREAD_PIXELS)                                      \
+            NAMED(spread_tile)                                                                     \
+            (e, to + q * e->t_step, in + q * e->u_step, v, SPREAD_PIXELS, blocks_);                \
+        for (; q + 2 <= e->n; q += 2)                                                              \
+            NAMED(spread_tile)(e, to + q * e->t_step, in + q * e->u_step, v, 2, blocks_);          \
+        for (; q < e->n; q++)                                                                      \
+            NAMED(spread_tile)(e, to + q * e->t_step, in + q * e->u_step, v, 1, blocks_);          \
     } while (0)
 
-static void NAMED(spread)(const struct cpu_edge_call *e, float *out, const float *in, const float *w)
+static void NAMED(spread)(const struct cpu_edge_call *e, float *out, const float *in,
+                          const float *w)
 {
     for (int part = 0; part < PARTS; part++) {
         float *to = out + part * WIDTH;
@@ -83,8 +86,9 @@ static void NAMED(spread)(const struct cpu_edge_call *e, float *out, const float
 
 /* --- many to few ------------------------------------------------------------- */
 
-static inline __attribute__((always_inline)) void NAMED(dot_tile)(const struct cpu_edge_call *e, float *out,
-                                                                  const float *in, const float *w, int pixels,
+static inline __attribute__((always_inline)) void NAMED(dot_tile)(const struct cpu_edge_call *e,
+                                                                  float *out, const float *in,
+                                                                  const float *w, int pixels,
                                                                   int few)
 {
     VECTOR sum[16];
@@ -105,12 +109,12 @@ static inline __attribute__((always_inline)) void NAMED(dot_tile)(const struct c
             out[f * e->few_stride + p * e->t_step] = NAMED(total)(sum[f * pixels + p]);
 }
 
-#define DOT(few, wide)                                                                                         \
-    case few:                                                                                                  \
-        for (; q + wide <= e->n; q += wide)                                                                    \
-            NAMED(dot_tile)(e, out + q * e->t_step, in + q * e->u_step, w, wide, few);                         \
-        for (; q < e->n; q++)                                                                                  \
-            NAMED(dot_tile)(e, out + q * e->t_step, in + q * e->u_step, w, 1, few);                            \
+#define DOT(few, wide)                                                                             \
+    case few:                                                                                      \
+        for (; q + wide <= e->n; q += wide)                                                        \
+            NAMED(dot_tile)(e, out + q * e->t_step, in + q * e->u_step, w, wide, few);             \
+        for (; q < e->n; q++)                                                                      \
+            NAMED(dot_tile)(e, out + q * e->t_step, in + q * e->u_step, w, 1, few);                \
         break;
 
 static void NAMED(dot)(const struct cpu_edge_call *e, float *out, const float *in, const float *w)
@@ -128,9 +132,9 @@ static void NAMED(dot)(const struct cpu_edge_call *e, float *out, const float *i
 
 /* --- weights ------------------------------------------------------------------- */
 
-static inline __attribute__((always_inline)) void NAMED(outer_terms)(const struct cpu_edge_call *e, float *w,
-                                                                     const float *big, const float *few,
-                                                                     const struct cpu_edge_term *terms, int n)
+static inline __attribute__((always_inline)) void
+NAMED(outer_terms)(const struct cpu_edge_call *e, float *w, const float *big, const float *few,
+                   const struct cpu_edge_term *terms, int n)
 {
     VECTOR sum[12];
     for (int t = 0; t < n; t++)
@@ -144,7 +148,8 @@ static inline __attribute__((always_inline)) void NAMED(outer_terms)(const struc
         NAMED(put)(w + terms[t].w, sum[t]);
 }
 
-static void NAMED(outer)(const struct cpu_edge_call *e, float *w, const float *big, const float *few)
+static void NAMED(outer)(const struct cpu_edge_call *e, float *w, const float *big,
+                         const float *few)
 {
     for (int part = 0; part < PARTS; part++, w += WIDTH, big += WIDTH) {
         int t = 0;

@@ -9,7 +9,7 @@
 
 /* The tile fills the registers: 24 of 32, 12 of 16, or 8 of 16 without
  * multiply-add. */
-#define ROWS (LANES == 16 ? 12 : LANES == 8 ? 6 : 4)
+#define ROWS    (LANES == 16 ? 12 : LANES == 8 ? 6 : 4)
 #define VECTORS 2
 #define COLUMNS (VECTORS * LANES)
 
@@ -23,7 +23,8 @@ _Static_assert(BLOCK_N % COLUMNS == 0, "whole panels");
 
 /* [panel][k][width] from rows (or columns) of unit or other strides, padded
  * with zeros. */
-static void pack(float *out, const float *in, int64_t count, int64_t stride, int64_t k, int64_t k_stride, int width)
+static void pack(float *out, const float *in, int64_t count, int64_t stride, int64_t k,
+                 int64_t k_stride, int width)
 {
     for (int64_t first = 0; first < count; first += width, in += width * stride) {
         int n = count - first < width ? (int)(count - first) : width;
@@ -43,8 +44,8 @@ static void pack(float *out, const float *in, int64_t count, int64_t stride, int
 }
 
 /* One register tile; c gets rows x columns of it. */
-static void tile(int64_t k, const float *a, const float *b, float *c, int64_t ldc, int64_t rows, int64_t columns,
-                 bool add)
+static void tile(int64_t k, const float *a, const float *b, float *c, int64_t ldc, int64_t rows,
+                 int64_t columns, bool add)
 {
     lanes sum[ROWS][VECTORS];
     for (int i = 0; i < ROWS; i++)
@@ -75,7 +76,8 @@ static void tile(int64_t k, const float *a, const float *b, float *c, int64_t ld
             c[i * ldc + j] = (add ? c[i * ldc + j] : 0.0f) + part[i * COLUMNS + j];
 }
 
-static void block(const float *a, const float *b, int64_t m, int64_t n, int64_t k, float *c, int64_t ldc, bool add)
+static void block(const float *a, const float *b, int64_t m, int64_t n, int64_t k, float *c,
+                  int64_t ldc, bool add)
 {
     for (int64_t j = 0; j < n; j += COLUMNS)
         for (int64_t i = 0; i < m; i += ROWS)
@@ -95,10 +97,12 @@ void SIMD(cpu_simd_gemm)(const struct cpu_gemm *g, float *buffer)
         int64_t n = least(BLOCK_N, g->n - j);
         for (int64_t p = 0; p < g->k; p += BLOCK_K) {
             int64_t k = least(BLOCK_K, g->k - p);
-            pack(packed_b, g->b + p * g->b_row + j * g->b_column, n, g->b_column, k, g->b_row, COLUMNS);
+            pack(packed_b, g->b + p * g->b_row + j * g->b_column, n, g->b_column, k, g->b_row,
+                 COLUMNS);
             for (int64_t i = 0; i < g->m; i += BLOCK_M) {
                 int64_t m = least(BLOCK_M, g->m - i);
-                pack(packed_a, g->a + i * g->a_row + p * g->a_column, m, g->a_row, k, g->a_column, ROWS);
+                pack(packed_a, g->a + i * g->a_row + p * g->a_column, m, g->a_row, k, g->a_column,
+                     ROWS);
                 block(packed_a, packed_b, m, n, k, g->c + i * g->ldc + j, g->ldc, p > 0 || g->add);
             }
         }

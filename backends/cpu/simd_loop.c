@@ -10,77 +10,77 @@
 #define INDEPENDENT _Pragma("GCC ivdep")
 #endif
 
-#define UNARY(name, in, out_type, expression)                                                                  \
-    static void name(void *out, const void *a, const void *b, const void *c, int64_t n)                        \
-    {                                                                                                          \
-        out_type *y = out;                                                                                     \
-        const in *p = a;                                                                                       \
-        (void)b;                                                                                               \
-        (void)c;                                                                                               \
-        INDEPENDENT for (int64_t i = 0; i < n; i++)                                                            \
-        {                                                                                                      \
-            in x = p[i];                                                                                       \
-            y[i] = (expression);                                                                               \
-        }                                                                                                      \
+#define UNARY(name, in, out_type, expression)                                                      \
+    static void name(void *out, const void *a, const void *b, const void *c, int64_t n)            \
+    {                                                                                              \
+        out_type *y = out;                                                                         \
+        const in *p = a;                                                                           \
+        (void)b;                                                                                   \
+        (void)c;                                                                                   \
+        INDEPENDENT for (int64_t i = 0; i < n; i++)                                                \
+        {                                                                                          \
+            in x = p[i];                                                                           \
+            y[i] = (expression);                                                                   \
+        }                                                                                          \
     }
 
 /* The three variants of a binary op of u and v. */
-#define BINARY(name, in, out_type, expression)                                                                 \
-    static void name##_vv(void *out, const void *a, const void *b, const void *c, int64_t n)                   \
-    {                                                                                                          \
-        out_type *y = out;                                                                                     \
-        const in *p = a, *q = b;                                                                               \
-        (void)c;                                                                                               \
-        INDEPENDENT for (int64_t i = 0; i < n; i++)                                                            \
-        {                                                                                                      \
-            in u = p[i], v = q[i];                                                                             \
-            y[i] = (expression);                                                                               \
-        }                                                                                                      \
-    }                                                                                                          \
-    static void name##_vs(void *out, const void *a, const void *b, const void *c, int64_t n)                   \
-    {                                                                                                          \
-        out_type *y = out;                                                                                     \
-        const in *p = a, v = *(const in *)b;                                                                   \
-        (void)c;                                                                                               \
-        INDEPENDENT for (int64_t i = 0; i < n; i++)                                                            \
-        {                                                                                                      \
-            in u = p[i];                                                                                       \
-            y[i] = (expression);                                                                               \
-        }                                                                                                      \
-    }                                                                                                          \
-    static void name##_sv(void *out, const void *a, const void *b, const void *c, int64_t n)                   \
-    {                                                                                                          \
-        out_type *y = out;                                                                                     \
-        const in *q = b, u = *(const in *)a;                                                                   \
-        (void)c;                                                                                               \
-        INDEPENDENT for (int64_t i = 0; i < n; i++)                                                            \
-        {                                                                                                      \
-            in v = q[i];                                                                                       \
-            y[i] = (expression);                                                                               \
-        }                                                                                                      \
+#define BINARY(name, in, out_type, expression)                                                     \
+    static void name##_vv(void *out, const void *a, const void *b, const void *c, int64_t n)       \
+    {                                                                                              \
+        out_type *y = out;                                                                         \
+        const in *p = a, *q = b;                                                                   \
+        (void)c;                                                                                   \
+        INDEPENDENT for (int64_t i = 0; i < n; i++)                                                \
+        {                                                                                          \
+            in u = p[i], v = q[i];                                                                 \
+            y[i] = (expression);                                                                   \
+        }                                                                                          \
+    }                                                                                              \
+    static void name##_vs(void *out, const void *a, const void *b, const void *c, int64_t n)       \
+    {                                                                                              \
+        out_type *y = out;                                                                         \
+        const in *p = a, v = *(const in *)b;                                                       \
+        (void)c;                                                                                   \
+        INDEPENDENT for (int64_t i = 0; i < n; i++)                                                \
+        {                                                                                          \
+            in u = p[i];                                                                           \
+            y[i] = (expression);                                                                   \
+        }                                                                                          \
+    }                                                                                              \
+    static void name##_sv(void *out, const void *a, const void *b, const void *c, int64_t n)       \
+    {                                                                                              \
+        out_type *y = out;                                                                         \
+        const in *q = b, u = *(const in *)a;                                                       \
+        (void)c;                                                                                   \
+        INDEPENDENT for (int64_t i = 0; i < n; i++)                                                \
+        {                                                                                          \
+            in v = q[i];                                                                           \
+            y[i] = (expression);                                                                   \
+        }                                                                                          \
     }
 
 /* A ternary op of u, v, w: v and w each V or S. */
-#define TERNARY_VARIANT(name, in, rest, v_at, w_at, expression)                                                \
-    static void name(void *out, const void *a, const void *b, const void *c, int64_t n)                        \
-    {                                                                                                          \
-        rest *y = out;                                                                                         \
-        const in *p = a;                                                                                       \
-        const rest *q = b, *r = c;                                                                             \
-        const rest v0 = q[0], w0 = r[0];                                                                       \
-        (void)v0;                                                                                              \
-        (void)w0;                                                                                              \
-        INDEPENDENT for (int64_t i = 0; i < n; i++)                                                            \
-        {                                                                                                      \
-            in u = p[i];                                                                                       \
-            rest v = v_at, w = w_at;                                                                           \
-            y[i] = (expression);                                                                               \
-        }                                                                                                      \
+#define TERNARY_VARIANT(name, in, rest, v_at, w_at, expression)                                    \
+    static void name(void *out, const void *a, const void *b, const void *c, int64_t n)            \
+    {                                                                                              \
+        rest *y = out;                                                                             \
+        const in *p = a;                                                                           \
+        const rest *q = b, *r = c;                                                                 \
+        const rest v0 = q[0], w0 = r[0];                                                           \
+        (void)v0;                                                                                  \
+        (void)w0;                                                                                  \
+        INDEPENDENT for (int64_t i = 0; i < n; i++)                                                \
+        {                                                                                          \
+            in u = p[i];                                                                           \
+            rest v = v_at, w = w_at;                                                               \
+            y[i] = (expression);                                                                   \
+        }                                                                                          \
     }
-#define TERNARY(name, in, rest, expression)                                                                    \
-    TERNARY_VARIANT(name##_vv, in, rest, q[i], r[i], expression)                                               \
-    TERNARY_VARIANT(name##_vs, in, rest, q[i], w0, expression)                                                 \
-    TERNARY_VARIANT(name##_sv, in, rest, v0, r[i], expression)                                                 \
+#define TERNARY(name, in, rest, expression)                                                        \
+    TERNARY_VARIANT(name##_vv, in, rest, q[i], r[i], expression)                                   \
+    TERNARY_VARIANT(name##_vs, in, rest, q[i], w0, expression)                                     \
+    TERNARY_VARIANT(name##_sv, in, rest, v0, r[i], expression)                                     \
     TERNARY_VARIANT(name##_ss, in, rest, v0, w0, expression)
 
 UNARY(neg, float, float, -x)
@@ -161,47 +161,55 @@ static void cosine(void *out, const void *a, const void *b, const void *c, int64
             ((float *)out)[i] = cosf(((const float *)a)[i]);
 }
 
-#define BINARY_ROW(name) {name##_vv, name##_vs, name##_sv}
-#define TERNARY_ROW(name) {name##_vv, name##_vs, name##_sv, name##_ss}
+#define BINARY_ROW(name)                                                                           \
+    {                                                                                              \
+        name##_vv, name##_vs, name##_sv                                                            \
+    }
+#define TERNARY_ROW(name)                                                                          \
+    {                                                                                              \
+        name##_vv, name##_vs, name##_sv, name##_ss                                                 \
+    }
 
 const struct cpu_simd_loop SIMD(cpu_simd_loop) = {
-    .f32 = {
-        [KILN_OP_NEG] = {neg},
-        [KILN_OP_ABS] = {absolute},
-        [KILN_OP_EXP] = {exponential},
-        [KILN_OP_EXPM1] = {exponential_m1},
-        [KILN_OP_LOG] = {logarithm},
-        [KILN_OP_LOG1P] = {logarithm_1p},
-        [KILN_OP_SQRT] = {root},
-        [KILN_OP_SIN] = {sine},
-        [KILN_OP_COS] = {cosine},
-        [KILN_OP_TANH] = {hyperbolic_tangent},
-        [KILN_OP_ERF] = {error_function},
-        [KILN_OP_SIGMOID] = {logistic},
-        [KILN_OP_FLOOR] = {round_down},
-        [KILN_OP_ADD] = BINARY_ROW(add),
-        [KILN_OP_SUB] = BINARY_ROW(sub),
-        [KILN_OP_MUL] = BINARY_ROW(mul),
-        [KILN_OP_DIV] = BINARY_ROW(divide),
-        [KILN_OP_POW] = BINARY_ROW(power),
-        [KILN_OP_MAX] = BINARY_ROW(larger),
-        [KILN_OP_MIN] = BINARY_ROW(smaller),
-        [KILN_OP_LESS] = BINARY_ROW(less),
-        [KILN_OP_LESS_EQUAL] = BINARY_ROW(less_equal),
-        [KILN_OP_EQUAL] = BINARY_ROW(equal),
-    },
-    .i32 = {
-        [KILN_OP_NEG] = {neg_i},
-        [KILN_OP_ABS] = {absolute_i},
-        [KILN_OP_ADD] = BINARY_ROW(add_i),
-        [KILN_OP_SUB] = BINARY_ROW(sub_i),
-        [KILN_OP_MUL] = BINARY_ROW(mul_i),
-        [KILN_OP_MAX] = BINARY_ROW(larger_i),
-        [KILN_OP_MIN] = BINARY_ROW(smaller_i),
-        [KILN_OP_LESS] = BINARY_ROW(less_i),
-        [KILN_OP_LESS_EQUAL] = BINARY_ROW(less_equal_i),
-        [KILN_OP_EQUAL] = BINARY_ROW(equal_i),
-    },
+    .f32 =
+        {
+            [KILN_OP_NEG] = {neg},
+            [KILN_OP_ABS] = {absolute},
+            [KILN_OP_EXP] = {exponential},
+            [KILN_OP_EXPM1] = {exponential_m1},
+            [KILN_OP_LOG] = {logarithm},
+            [KILN_OP_LOG1P] = {logarithm_1p},
+            [KILN_OP_SQRT] = {root},
+            [KILN_OP_SIN] = {sine},
+            [KILN_OP_COS] = {cosine},
+            [KILN_OP_TANH] = {hyperbolic_tangent},
+            [KILN_OP_ERF] = {error_function},
+            [KILN_OP_SIGMOID] = {logistic},
+            [KILN_OP_FLOOR] = {round_down},
+            [KILN_OP_ADD] = BINARY_ROW(add),
+            [KILN_OP_SUB] = BINARY_ROW(sub),
+            [KILN_OP_MUL] = BINARY_ROW(mul),
+            [KILN_OP_DIV] = BINARY_ROW(divide),
+            [KILN_OP_POW] = BINARY_ROW(power),
+            [KILN_OP_MAX] = BINARY_ROW(larger),
+            [KILN_OP_MIN] = BINARY_ROW(smaller),
+            [KILN_OP_LESS] = BINARY_ROW(less),
+            [KILN_OP_LESS_EQUAL] = BINARY_ROW(less_equal),
+            [KILN_OP_EQUAL] = BINARY_ROW(equal),
+        },
+    .i32 =
+        {
+            [KILN_OP_NEG] = {neg_i},
+            [KILN_OP_ABS] = {absolute_i},
+            [KILN_OP_ADD] = BINARY_ROW(add_i),
+            [KILN_OP_SUB] = BINARY_ROW(sub_i),
+            [KILN_OP_MUL] = BINARY_ROW(mul_i),
+            [KILN_OP_MAX] = BINARY_ROW(larger_i),
+            [KILN_OP_MIN] = BINARY_ROW(smaller_i),
+            [KILN_OP_LESS] = BINARY_ROW(less_i),
+            [KILN_OP_LESS_EQUAL] = BINARY_ROW(less_equal_i),
+            [KILN_OP_EQUAL] = BINARY_ROW(equal_i),
+        },
     .select_f32 = TERNARY_ROW(choose_f),
     .select_i32 = TERNARY_ROW(choose_i),
     .cast_f32_i32 = to_i32,

@@ -13,73 +13,73 @@
  * own: whole rows, one value a row, and columns that lie far apart while
  * neighbouring rows are adjacent (a transposition).
  */
-#define LOAD(kind, memory, reg, expression)                                                                    \
-    void SIMD(cpu_load_##kind)(void *out, const void *in, int64_t rows, int64_t row_stride, int64_t columns,   \
-                               int64_t column_stride)                                                          \
-    {                                                                                                          \
-        reg *restrict y = out;                                                                                 \
-        const memory *restrict p = in;                                                                         \
-        if (row_stride == 1 && column_stride > 1 && rows >= TRANSPOSE_BLOCK) {                                 \
-            for (int64_t i0 = 0; i0 < rows; i0 += TRANSPOSE_BLOCK) {                                           \
-                int64_t end = i0 + TRANSPOSE_BLOCK < rows ? i0 + TRANSPOSE_BLOCK : rows;                       \
-                for (int64_t j = 0; j < columns; j++)                                                          \
-                    for (int64_t i = i0; i < end; i++) {                                                       \
-                        memory x = p[j * column_stride + i];                                                   \
-                        y[i * columns + j] = (expression);                                                     \
-                    }                                                                                          \
-            }                                                                                                  \
-            return;                                                                                            \
-        }                                                                                                      \
-        for (int64_t i = 0; i < rows; i++, y += columns, p += row_stride) {                                    \
-            if (column_stride == 1) {                                                                          \
-                for (int64_t j = 0; j < columns; j++) {                                                        \
-                    memory x = p[j];                                                                           \
-                    y[j] = (expression);                                                                       \
-                }                                                                                              \
-            } else if (column_stride == 0) {                                                                   \
-                memory x = p[0];                                                                               \
-                reg value = (expression);                                                                      \
-                for (int64_t j = 0; j < columns; j++)                                                          \
-                    y[j] = value;                                                                              \
-            } else {                                                                                           \
-                for (int64_t j = 0; j < columns; j++) {                                                        \
-                    memory x = p[j * column_stride];                                                           \
-                    y[j] = (expression);                                                                       \
-                }                                                                                              \
-            }                                                                                                  \
-        }                                                                                                      \
+#define LOAD(kind, memory, reg, expression)                                                        \
+    void SIMD(cpu_load_##kind)(void *out, const void *in, int64_t rows, int64_t row_stride,        \
+                               int64_t columns, int64_t column_stride)                             \
+    {                                                                                              \
+        reg *restrict y = out;                                                                     \
+        const memory *restrict p = in;                                                             \
+        if (row_stride == 1 && column_stride > 1 && rows >= TRANSPOSE_BLOCK) {                     \
+            for (int64_t i0 = 0; i0 < rows; i0 += TRANSPOSE_BLOCK) {                               \
+                int64_t end = i0 + TRANSPOSE_BLOCK < rows ? i0 + TRANSPOSE_BLOCK : rows;           \
+                for (int64_t j = 0; j < columns; j++)                                              \
+                    for (int64_t i = i0; i < end; i++) {                                           \
+                        memory x = p[j * column_stride + i];                                       \
+                        y[i * columns + j] = (expression);                                         \
+                    }                                                                              \
+            }                                                                                      \
+            return;                                                                                \
+        }                                                                                          \
+        for (int64_t i = 0; i < rows; i++, y += columns, p += row_stride) {                        \
+            if (column_stride == 1) {                                                              \
+                for (int64_t j = 0; j < columns; j++) {                                            \
+                    memory x = p[j];                                                               \
+                    y[j] = (expression);                                                           \
+                }                                                                                  \
+            } else if (column_stride == 0) {                                                       \
+                memory x = p[0];                                                                   \
+                reg value = (expression);                                                          \
+                for (int64_t j = 0; j < columns; j++)                                              \
+                    y[j] = value;                                                                  \
+            } else {                                                                               \
+                for (int64_t j = 0; j < columns; j++) {                                            \
+                    memory x = p[j * column_stride];                                               \
+                    y[j] = (expression);                                                           \
+                }                                                                                  \
+            }                                                                                      \
+        }                                                                                          \
     }
 
-#define STORE(kind, memory, reg, expression)                                                                   \
-    void SIMD(cpu_store_##kind)(void *out, const void *in, int64_t rows, int64_t row_stride, int64_t columns,  \
-                                int64_t column_stride)                                                         \
-    {                                                                                                          \
-        memory *restrict y = out;                                                                              \
-        const reg *restrict p = in;                                                                            \
-        if (row_stride == 1 && column_stride > 1 && rows >= TRANSPOSE_BLOCK) {                                 \
-            for (int64_t i0 = 0; i0 < rows; i0 += TRANSPOSE_BLOCK) {                                           \
-                int64_t end = i0 + TRANSPOSE_BLOCK < rows ? i0 + TRANSPOSE_BLOCK : rows;                       \
-                for (int64_t j = 0; j < columns; j++)                                                          \
-                    for (int64_t i = i0; i < end; i++) {                                                       \
-                        reg x = p[i * columns + j];                                                            \
-                        y[j * column_stride + i] = (expression);                                               \
-                    }                                                                                          \
-            }                                                                                                  \
-            return;                                                                                            \
-        }                                                                                                      \
-        for (int64_t i = 0; i < rows; i++, y += row_stride, p += columns) {                                    \
-            if (column_stride == 1) {                                                                          \
-                for (int64_t j = 0; j < columns; j++) {                                                        \
-                    reg x = p[j];                                                                              \
-                    y[j] = (expression);                                                                       \
-                }                                                                                              \
-            } else {                                                                                           \
-                for (int64_t j = 0; j < columns; j++) {                                                        \
-                    reg x = p[j];                                                                              \
-                    y[j * column_stride] = (expression);                                                       \
-                }                                                                                              \
-            }                                                                                                  \
-        }                                                                                                      \
+#define STORE(kind, memory, reg, expression)                                                       \
+    void SIMD(cpu_store_##kind)(void *out, const void *in, int64_t rows, int64_t row_stride,       \
+                                int64_t columns, int64_t column_stride)                            \
+    {                                                                                              \
+        memory *restrict y = out;                                                                  \
+        const reg *restrict p = in;                                                                \
+        if (row_stride == 1 && column_stride > 1 && rows >= TRANSPOSE_BLOCK) {                     \
+            for (int64_t i0 = 0; i0 < rows; i0 += TRANSPOSE_BLOCK) {                               \
+                int64_t end = i0 + TRANSPOSE_BLOCK < rows ? i0 + TRANSPOSE_BLOCK : rows;           \
+                for (int64_t j = 0; j < columns; j++)                                              \
+                    for (int64_t i = i0; i < end; i++) {                                           \
+                        reg x = p[i * columns + j];                                                \
+                        y[j * column_stride + i] = (expression);                                   \
+                    }                                                                              \
+            }                                                                                      \
+            return;                                                                                \
+        }                                                                                          \
+        for (int64_t i = 0; i < rows; i++, y += row_stride, p += columns) {                        \
+            if (column_stride == 1) {                                                              \
+                for (int64_t j = 0; j < columns; j++) {                                            \
+                    reg x = p[j];                                                                  \
+                    y[j] = (expression);                                                           \
+                }                                                                                  \
+            } else {                                                                               \
+                for (int64_t j = 0; j < columns; j++) {                                            \
+                    reg x = p[j];                                                                  \
+                    y[j * column_stride] = (expression);                                           \
+                }                                                                                  \
+            }                                                                                      \
+        }                                                                                          \
     }
 
 LOAD(plain_move, int32_t, int32_t, x)
@@ -92,12 +92,12 @@ STORE(plain_move, int32_t, int32_t, x)
 STORE(i32_f32, float, int32_t, (float)x)
 STORE(f32_i32, int32_t, float, cpu_float_to_i32(x))
 STORE(f32_u8, uint8_t, float, cpu_float_to_u8(x))
-STORE(i32_u8, uint8_t, int32_t, (uint8_t)(x < 0 ? 0 : x > 255 ? 255 : x))
+STORE(i32_u8, uint8_t, int32_t, (uint8_t)(x<0 ? 0 : x> 255 ? 255 : x))
 STORE(f32_f16, uint16_t, float, cpu_float_to_half(x))
 
 /* Whole 4-byte elements: transpositions in registers. */
-void SIMD(cpu_load_move)(void *out, const void *in, int64_t rows, int64_t row_stride, int64_t columns,
-                         int64_t column_stride)
+void SIMD(cpu_load_move)(void *out, const void *in, int64_t rows, int64_t row_stride,
+                         int64_t columns, int64_t column_stride)
 {
     if (row_stride == 1 && column_stride > 1)
         transpose(out, columns, in, column_stride, columns, rows);
@@ -105,8 +105,8 @@ void SIMD(cpu_load_move)(void *out, const void *in, int64_t rows, int64_t row_st
         SIMD(cpu_load_plain_move)(out, in, rows, row_stride, columns, column_stride);
 }
 
-void SIMD(cpu_store_move)(void *out, const void *in, int64_t rows, int64_t row_stride, int64_t columns,
-                          int64_t column_stride)
+void SIMD(cpu_store_move)(void *out, const void *in, int64_t rows, int64_t row_stride,
+                          int64_t columns, int64_t column_stride)
 {
     if (row_stride == 1 && column_stride > 1)
         transpose(out, column_stride, in, columns, rows, columns);

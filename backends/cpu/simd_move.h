@@ -4,8 +4,8 @@
 
 #include "backends/cpu/simd.h"
 
-#define SIMD_MOVE_DECLARE(kind)                                                                                \
-    void SIMD(cpu_load_##kind)(void *, const void *, int64_t, int64_t, int64_t, int64_t);                      \
+#define SIMD_MOVE_DECLARE(kind)                                                                    \
+    void SIMD(cpu_load_##kind)(void *, const void *, int64_t, int64_t, int64_t, int64_t);          \
     void SIMD(cpu_store_##kind)(void *, const void *, int64_t, int64_t, int64_t, int64_t);
 
 SIMD_MOVE_DECLARE(move)
@@ -19,17 +19,17 @@ SIMD_MOVE_DECLARE(f32_u8)
 SIMD_MOVE_DECLARE(i32_u8)
 SIMD_MOVE_DECLARE(f32_f16)
 
-#define SIMD_MOVE_LOADS                                                                                        \
-    {                                                                                                          \
-        [CPU_MOVE] = SIMD(cpu_load_move), [CPU_U8_F32] = SIMD(cpu_load_u8_f32),                                \
-        [CPU_U8_I32] = SIMD(cpu_load_u8_i32), [CPU_F16_F32] = SIMD(cpu_load_f16_f32),                          \
-        [CPU_I32_F32] = SIMD(cpu_load_i32_f32), [CPU_F32_I32] = SIMD(cpu_load_f32_i32)                         \
+#define SIMD_MOVE_LOADS                                                                            \
+    {                                                                                              \
+        [CPU_MOVE] = SIMD(cpu_load_move), [CPU_U8_F32] = SIMD(cpu_load_u8_f32),                    \
+        [CPU_U8_I32] = SIMD(cpu_load_u8_i32), [CPU_F16_F32] = SIMD(cpu_load_f16_f32),              \
+        [CPU_I32_F32] = SIMD(cpu_load_i32_f32), [CPU_F32_I32] = SIMD(cpu_load_f32_i32)             \
     }
-#define SIMD_MOVE_STORES                                                                                       \
-    {                                                                                                          \
-        [CPU_MOVE] = SIMD(cpu_store_move), [CPU_I32_F32] = SIMD(cpu_store_i32_f32),                            \
-        [CPU_F32_I32] = SIMD(cpu_store_f32_i32), [CPU_F32_U8] = SIMD(cpu_store_f32_u8),                        \
-        [CPU_I32_U8] = SIMD(cpu_store_i32_u8), [CPU_F32_F16] = SIMD(cpu_store_f32_f16)                         \
+#define SIMD_MOVE_STORES                                                                           \
+    {                                                                                              \
+        [CPU_MOVE] = SIMD(cpu_store_move), [CPU_I32_F32] = SIMD(cpu_store_i32_f32),                \
+        [CPU_F32_I32] = SIMD(cpu_store_f32_i32), [CPU_F32_U8] = SIMD(cpu_store_f32_u8),            \
+        [CPU_I32_U8] = SIMD(cpu_store_i32_u8), [CPU_F32_F16] = SIMD(cpu_store_f32_f16)             \
     }
 
 void SIMD(cpu_simd_sum)(double *acc, const float *values, int64_t u, int64_t r, int64_t w);

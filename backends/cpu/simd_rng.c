@@ -10,7 +10,8 @@
 #define BLOCKS 16
 
 /* Output word w of counter first + j in words[w][j]. */
-static void philox(const uint32_t seed[2], uint32_t first, const uint32_t rest[3], uint32_t words[4][BLOCKS])
+static void philox(const uint32_t seed[2], uint32_t first, const uint32_t rest[3],
+                   uint32_t words[4][BLOCKS])
 {
     uint32_t c0[BLOCKS], c1[BLOCKS], c2[BLOCKS], c3[BLOCKS], k0 = seed[0], k1 = seed[1];
     for (int j = 0; j < BLOCKS; j++) {
@@ -63,8 +64,8 @@ static void finish(const struct kiln_rng *rng, uint32_t words[4][BLOCKS])
     }
 }
 
-void SIMD(cpu_simd_random)(const struct kiln_rng *rng, const uint32_t seed[2], uint32_t sample, uint32_t step,
-                           int64_t first, int64_t n, void *out)
+void SIMD(cpu_simd_random)(const struct kiln_rng *rng, const uint32_t seed[2], uint32_t sample,
+                           uint32_t step, int64_t first, int64_t n, void *out)
 {
     const uint32_t rest[3] = {sample, step, rng->stream};
     uint32_t words[4][BLOCKS], element[4 * BLOCKS];

@@ -5,7 +5,7 @@
 #include "backends/cpu/simd_winograd.h"
 
 /* The register tile of the products: vectors of tiles by two of channels. */
-#define ROWS (LANES == 16 ? 14 : LANES == 8 ? 6 : 4)
+#define ROWS    (LANES == 16 ? 14 : LANES == 8 ? 6 : 4)
 #define COLUMNS (2 * LANES)
 
 static void put_row(float *to, int64_t apart, const lanes r[6])
@@ -59,7 +59,8 @@ static void target(const float *from, int64_t apart, const struct cpu_winograd_m
 }
 
 /* The taps of one source channel for LANES target channels. */
-static void transform_weights(const float *taps, int64_t tap, float *to, int64_t apart, bool reverse)
+static void transform_weights(const float *taps, int64_t tap, float *to, int64_t apart,
+                              bool reverse)
 {
     lanes t[6][3], g[3], r[6];
     for (int j = 0; j < 3; j++) {
@@ -75,7 +76,8 @@ static void transform_weights(const float *taps, int64_t tap, float *to, int64_t
     }
 }
 
-static void weights(const float *taps, int64_t tap, int64_t row, bool back, float *to, int64_t apart)
+static void weights(const float *taps, int64_t tap, int64_t row, bool back, float *to,
+                    int64_t apart)
 {
     float turned[9 * LANES * LANES];
     if (back)
@@ -87,8 +89,8 @@ static void weights(const float *taps, int64_t tap, int64_t row, bool back, floa
 }
 
 /* m [rows][COLUMNS] of one element */
-static inline __attribute__((always_inline)) void multiply_tile(const struct cpu_winograd_product *p, const float *v,
-                                                                float *m, const int rows)
+static inline __attribute__((always_inline)) void
+multiply_tile(const struct cpu_winograd_product *p, const float *v, float *m, const int rows)
 {
     lanes sum[ROWS][2];
     const float *u = p->u;
@@ -117,5 +119,9 @@ static void multiply(const struct cpu_winograd_product *p)
         multiply_tile(p, p->v + t * LANES, p->m + t * COLUMNS, ROWS / 2);
 }
 
-const struct cpu_simd_winograd SIMD(cpu_simd_winograd) = {
-    .lanes = LANES, .rows = ROWS, .source = source, .target = target, .weights = weights, .multiply = multiply};
+const struct cpu_simd_winograd SIMD(cpu_simd_winograd) = {.lanes = LANES,
+                                                          .rows = ROWS,
+                                                          .source = source,
+                                                          .target = target,
+                                                          .weights = weights,
+                                                          .multiply = multiply};

@@ -17,17 +17,18 @@
 
 #define POINT_A 0.625f
 #define POINT_B 1.5f
-#define A2 (POINT_A * POINT_A)
-#define B2 (POINT_B * POINT_B)
-#define NA (2 * A2 * (A2 - B2))
-#define NB (2 * B2 * (B2 - A2))
+#define A2      (POINT_A * POINT_A)
+#define B2      (POINT_B * POINT_B)
+#define NA      (2 * A2 * (A2 - B2))
+#define NB      (2 * B2 * (B2 - A2))
 
 /* Asks for the pixels of column j in rows first .. first + 3, which the tile
  * below will read. They may lie outside of the map: numbers, not pointers. */
 static inline void winograd_prefetch(const struct cpu_winograd_map *map, int64_t first, int64_t j)
 {
     uintptr_t pixel = (uintptr_t)map->pixel * sizeof(float), line = (uintptr_t)map->columns * pixel;
-    uintptr_t at = (uintptr_t)map->data + (uintptr_t)(map->row + first) * line + (uintptr_t)(map->column + j) * pixel;
+    uintptr_t at = (uintptr_t)map->data + (uintptr_t)(map->row + first) * line +
+                   (uintptr_t)(map->column + j) * pixel;
     for (int i = 0; i < 4; i++)
         __builtin_prefetch((const void *)(at + (uintptr_t)i * line));
 }

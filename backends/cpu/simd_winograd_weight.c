@@ -8,7 +8,8 @@
 /* The register tile of the sums: channels of x by two vectors of channels of dy. */
 #define ROWS (LANES == 16 ? 8 : 4)
 
-static void put_rows(float *to, int64_t apart, lanes t[2][6], void (*transform)(const lanes *, lanes *))
+static void put_rows(float *to, int64_t apart, lanes t[2][6],
+                     void (*transform)(const lanes *, lanes *))
 {
     lanes r[6];
     for (int i = 0; i < 2; i++) {
@@ -85,8 +86,9 @@ static void outputs(const struct cpu_winograd_map *map, int pair, float *to, int
 }
 
 /* ROWS channels of x by `vectors` vectors of dy */
-static inline __attribute__((always_inline)) void sum_tile(const struct cpu_winograd_sums *s, const float *x,
-                                                           const float *y, float *out, const int vectors)
+static inline __attribute__((always_inline)) void sum_tile(const struct cpu_winograd_sums *s,
+                                                           const float *x, const float *y,
+                                                           float *out, const int vectors)
 {
     lanes sum[ROWS][2];
     for (int i = 0; i < ROWS; i++)

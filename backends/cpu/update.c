@@ -28,11 +28,14 @@ static float ratio(float a, float b)
     return b != 0.0f ? a / b : 0.0f;
 }
 
-static float updated(enum kiln_optimizer_kind kind, const struct update_pointers *u, int64_t i, float g)
+static float updated(enum kiln_optimizer_kind kind, const struct update_pointers *u, int64_t i,
+                     float g)
 {
     const float *hyper = u->hyper;
-    float p = u->parameter[i], rate = hyper[KILN_HYPER_LEARNING_RATE], decay = hyper[KILN_HYPER_WEIGHT_DECAY];
-    float beta1 = hyper[KILN_HYPER_BETA1], beta2 = hyper[KILN_HYPER_BETA2], epsilon = hyper[KILN_HYPER_EPSILON];
+    float p = u->parameter[i], rate = hyper[KILN_HYPER_LEARNING_RATE],
+          decay = hyper[KILN_HYPER_WEIGHT_DECAY];
+    float beta1 = hyper[KILN_HYPER_BETA1], beta2 = hyper[KILN_HYPER_BETA2],
+          epsilon = hyper[KILN_HYPER_EPSILON];
     if (kind == KILN_OPTIMIZER_ADAMW)
         p -= rate * decay * p;
     else
@@ -48,11 +51,13 @@ static float updated(enum kiln_optimizer_kind kind, const struct update_pointers
         u->moment1[i] = beta1 * u->moment1[i] + (1.0f - beta1) * g;
         u->moment2[i] = beta2 * u->moment2[i] + (1.0f - beta2) * g * g;
         return p - rate / hyper[KILN_HYPER_CORRECTION1] *
-                       ratio(u->moment1[i], sqrtf(u->moment2[i] / hyper[KILN_HYPER_CORRECTION2]) + epsilon);
+                       ratio(u->moment1[i],
+                             sqrtf(u->moment2[i] / hyper[KILN_HYPER_CORRECTION2]) + epsilon);
     }
 }
 
-static void plain_update(const struct kiln_step_update *s, const struct update_pointers *u, float scale, int threads)
+static void plain_update(const struct kiln_step_update *s, const struct update_pointers *u,
+                         float scale, int threads)
 {
     float clamp = u->hyper[KILN_HYPER_CLAMP], ema_rate = 1.0f - u->hyper[KILN_HYPER_EMA_DECAY];
 #pragma omp parallel for schedule(dynamic, UPDATE_CHUNK) num_threads(threads)
@@ -66,8 +71,8 @@ static void plain_update(const struct kiln_step_update *s, const struct update_p
     }
 }
 
-static void fast_update(const struct kiln_step_update *s, const struct update_pointers *u, float scale,
-                        const struct cpu_simd *simd, int threads)
+static void fast_update(const struct kiln_step_update *s, const struct update_pointers *u,
+                        float scale, const struct cpu_simd *simd, int threads)
 {
     const float *hyper = u->hyper;
     float rate = hyper[KILN_HYPER_LEARNING_RATE], decay = hyper[KILN_HYPER_WEIGHT_DECAY];

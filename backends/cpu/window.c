@@ -4,8 +4,8 @@
 #include <string.h>
 
 /* First and one past the last position of output o's window on an axis. */
-static void window_range(const struct kiln_window *window, int axis, int64_t o, int64_t extent, int64_t *first,
-                         int64_t *end)
+static void window_range(const struct kiln_window *window, int axis, int64_t o, int64_t extent,
+                         int64_t *first, int64_t *end)
 {
     int64_t start = o * window->stride[axis] - window->pad[2 * axis];
     *first = cpu_max(start, 0);
@@ -29,8 +29,8 @@ static void plain_argmax(const struct cpu_window_place *p, const float *plane, i
 }
 
 /* Row oh of a plane's indices. */
-static void argmax_row(const struct kiln_step_window *s, cpu_argmax_fn *argmax, const float *plane, int32_t *index,
-                       int64_t oh)
+static void argmax_row(const struct kiln_step_window *s, cpu_argmax_fn *argmax, const float *plane,
+                       int32_t *index, int64_t oh)
 {
     struct cpu_window_place place = {.w = s->w, .inner = s->inner};
     window_range(&s->window, 0, oh, s->h, &place.y0, &place.y1);
@@ -50,7 +50,8 @@ static enum kiln_status argmax_run(struct cpu_task *task, struct kiln_error *err
 #pragma omp parallel for schedule(dynamic, 8) num_threads(task->threads)
     for (int64_t row = 0; row < s->outer * s->oh; row++) {
         int64_t outer = row / s->oh, oh = row % s->oh;
-        argmax_row(s, argmax, x + outer * s->h * s->w * s->inner, index + row * s->ow * s->inner, oh);
+        argmax_row(s, argmax, x + outer * s->h * s->w * s->inner, index + row * s->ow * s->inner,
+                   oh);
     }
     return KILN_OK;
 }
@@ -94,11 +95,13 @@ static enum kiln_status scatter_run(struct cpu_task *task, struct kiln_error *er
     return KILN_OK;
 }
 
-static enum kiln_status prepare(struct cpu_task *task, enum kiln_status (*run)(struct cpu_task *, struct kiln_error *))
+static enum kiln_status prepare(struct cpu_task *task,
+                                enum kiln_status (*run)(struct cpu_task *, struct kiln_error *))
 {
     const struct kiln_step_window *s = &task->step->as.window;
     task->run = run;
-    task->threads = cpu_threads(task->device, s->outer * s->inner * (s->h * s->w + 4 * s->oh * s->ow));
+    task->threads =
+        cpu_threads(task->device, s->outer * s->inner * (s->h * s->w + 4 * s->oh * s->ow));
     return KILN_OK;
 }
 

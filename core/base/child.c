@@ -51,7 +51,8 @@ static bool listen_to(int in, double idle_seconds, size_t limit, struct kiln_tex
 {
     double start = now(), heard = start;
     for (;;) {
-        double time = now(), left = heard + idle_seconds - time, total = start + 6 * idle_seconds - time;
+        double time = now(), left = heard + idle_seconds - time,
+               total = start + 6 * idle_seconds - time;
         left = left < total ? left : total;
         if (left <= 0)
             return true;
@@ -87,8 +88,9 @@ static bool reap(pid_t pid, double seconds, int *status)
     }
 }
 
-enum kiln_status kiln_child_run(const char *program, char *const argv[], double idle_seconds, size_t limit,
-                                struct kiln_child_result *result, struct kiln_error *error)
+enum kiln_status kiln_child_run(const char *program, char *const argv[], double idle_seconds,
+                                size_t limit, struct kiln_child_result *result,
+                                struct kiln_error *error)
 {
     *result = (struct kiln_child_result){.exit_status = -1};
     int ends[2];
@@ -121,7 +123,8 @@ enum kiln_status kiln_child_run(const char *program, char *const argv[], double 
     return KILN_OK;
 }
 
-char *kiln_child_ending(const struct kiln_child_result *result, double idle_seconds, char *text, size_t size)
+char *kiln_child_ending(const struct kiln_child_result *result, double idle_seconds, char *text,
+                        size_t size)
 {
     if (result->timed_out)
         snprintf(text, size, "did not answer for %g s", idle_seconds);

@@ -26,11 +26,13 @@ struct kiln_child_result {
  * KILN_MACHINE if it cannot be started; else KILN_OK whatever became of it, and
  * the caller finishes result->output.
  */
-enum kiln_status kiln_child_run(const char *program, char *const argv[], double idle_seconds, size_t limit,
-                                struct kiln_child_result *result, struct kiln_error *);
+enum kiln_status kiln_child_run(const char *program, char *const argv[], double idle_seconds,
+                                size_t limit, struct kiln_child_result *result,
+                                struct kiln_error *);
 
 /* Writes how it ended: "killed by signal 6 (Aborted)", "did not answer for 10
  * s", "exit status 1"; returns text. */
-char *kiln_child_ending(const struct kiln_child_result *, double idle_seconds, char *text, size_t size);
+char *kiln_child_ending(const struct kiln_child_result *, double idle_seconds, char *text,
+                        size_t size);
 
 #endif

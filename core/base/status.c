@@ -4,7 +4,8 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-enum kiln_status kiln_fail(struct kiln_error *error, enum kiln_status status, const char *format, ...)
+enum kiln_status kiln_fail(struct kiln_error *error, enum kiln_status status, const char *format,
+                           ...)
 {
     if (!error)
         return status;

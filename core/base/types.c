@@ -41,7 +41,8 @@ char *kiln_shape_text(const struct kiln_shape *shape, char *text, size_t size)
 {
     size_t used = (size_t)snprintf(text, size, "[");
     for (int i = 0; i < shape->n && used < size; i++)
-        used += (size_t)snprintf(text + used, size - used, "%s%lld", i ? ", " : "", (long long)shape->d[i]);
+        used += (size_t)snprintf(text + used, size - used, "%s%lld", i ? ", " : "",
+                                 (long long)shape->d[i]);
     if (used < size)
         snprintf(text + used, size - used, "]");
     return text;

@@ -10,7 +10,9 @@ enum { MOST_DEVICES = 66, NOTES_BYTES = 4096 };
 
 static const char *type_name(enum kiln_device_type type)
 {
-    return type == KILN_DEVICE_GPU ? "GPU" : type == KILN_DEVICE_ACCELERATOR ? "accelerator" : "CPU";
+    return type == KILN_DEVICE_GPU           ? "GPU"
+           : type == KILN_DEVICE_ACCELERATOR ? "accelerator"
+                                             : "CPU";
 }
 
 static void show_size(struct kiln_text *text, const char *name, int64_t bytes)
@@ -37,10 +39,12 @@ static void show_device(struct kiln_text *text, const struct kiln_device_entry *
     if (caps->work_group_size)
         kiln_text_append(text, ", work-groups of %lld", (long long)caps->work_group_size);
     kiln_text_append(text, "%s%s%s%s", caps->fp16 ? ", fp16" : "", caps->fp64 ? ", fp64" : "",
-                     caps->subgroups ? ", subgroups" : "", caps->unified_memory ? ", memory shared with the host" : "");
+                     caps->subgroups ? ", subgroups" : "",
+                     caps->unified_memory ? ", memory shared with the host" : "");
     if (caps->platform[0] || caps->driver[0])
-        kiln_text_append(text, "\n           %s%s%s%s%s", caps->platform, caps->driver[0] ? ", driver " : "",
-                         caps->driver, caps->version[0] ? ", " : "", caps->version);
+        kiln_text_append(text, "\n           %s%s%s%s%s", caps->platform,
+                         caps->driver[0] ? ", driver " : "", caps->driver,
+                         caps->version[0] ? ", " : "", caps->version);
 }
 
 static void write_device(struct kiln_json *json, const struct kiln_device_entry *entry)
@@ -111,10 +115,10 @@ static enum kiln_status run(const struct kiln_cli *cli, struct kiln_error *error
     return status;
 }
 
-static const struct kiln_cli_option options[] = {
-    KILN_CLI_QUIET_OPTION, KILN_CLI_JSON_OPTION, {0}};
+static const struct kiln_cli_option options[] = {KILN_CLI_QUIET_OPTION, KILN_CLI_JSON_OPTION, {0}};
 
-static const char *const examples[] = {"kiln devices", "lists what Kiln can run on", "kiln devices --json",
+static const char *const examples[] = {"kiln devices", "lists what Kiln can run on",
+                                       "kiln devices --json",
                                        "the same for programs, sizes in bytes", NULL};
 
 const struct kiln_command kiln_command_devices = {
@@ -122,8 +126,10 @@ const struct kiln_command kiln_command_devices = {
     .arguments = "",
     .summary = "list the devices that Kiln can run on",
     .description =
-        "A device is named by its first column, or by any unique part of its second, in --device, KILN_DEVICE and "
-        "[run] device. Without a name, Kiln takes the best GPU or accelerator, else the processor by its own backend "
+        "A device is named by its first column, or by any unique part of its second, in --device, "
+        "KILN_DEVICE and "
+        "[run] device. Without a name, Kiln takes the best GPU or accelerator, else the processor "
+        "by its own backend "
         "cpu. cpu:ref is the same processor in plain C without any library: slow, for comparison.",
     .options = options,
     .examples = examples,

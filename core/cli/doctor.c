@@ -16,8 +16,8 @@ static char *format_text(const char *format, va_list args)
     return strdup(text);
 }
 
-void kiln_diagnosis_find(struct kiln_diagnosis *d, const char *section, enum kiln_finding_kind kind, const char *name,
-                         const char *format, ...)
+void kiln_diagnosis_find(struct kiln_diagnosis *d, const char *section, enum kiln_finding_kind kind,
+                         const char *name, const char *format, ...)
 {
     va_list args;
     va_start(args, format);
@@ -72,7 +72,8 @@ static void show(const struct kiln_diagnosis *d, struct kiln_text *text)
         kiln_text_append(text, "  %-8s %s%s%s\n", kind_names[finding->kind], finding->name,
                          finding->text[0] ? ": " : "", finding->text);
     }
-    kiln_text_append(text, "\n%s", d->n_advice ? "What to do" : "Nothing to do: an OpenCL device can be used.");
+    kiln_text_append(text, "\n%s",
+                     d->n_advice ? "What to do" : "Nothing to do: an OpenCL device can be used.");
     for (int i = 0; i < d->n_advice; i++)
         kiln_text_append(text, "\n  %s", d->advice[i]);
 }
@@ -118,20 +119,22 @@ static enum kiln_status run(const struct kiln_cli *cli, struct kiln_error *error
     return kiln_cli_print(&text, error);
 }
 
-static const struct kiln_cli_option options[] = {
-    KILN_CLI_QUIET_OPTION, KILN_CLI_JSON_OPTION, {0}};
+static const struct kiln_cli_option options[] = {KILN_CLI_QUIET_OPTION, KILN_CLI_JSON_OPTION, {0}};
 
-static const char *const examples[] = {"kiln doctor", "examines loader, drivers, permissions and cache folders", NULL};
+static const char *const examples[] = {
+    "kiln doctor", "examines loader, drivers, permissions and cache folders", NULL};
 
 const struct kiln_command kiln_command_doctor = {
     .name = "doctor",
     .arguments = "",
     .summary = "explain why an OpenCL device is not seen",
-    .description =
-        "OpenCL hides its failures: a driver that does not load, a device file without permission and a cache "
-        "folder that cannot be written all look like a machine without a device. This command tries each part by "
-        "itself, in child processes where a driver may crash, and says what to install or change. Kiln runs on the "
-        "processor without any of it.",
+    .description = "OpenCL hides its failures: a driver that does not load, a device file without "
+                   "permission and a cache "
+                   "folder that cannot be written all look like a machine without a device. This "
+                   "command tries each part by "
+                   "itself, in child processes where a driver may crash, and says what to install "
+                   "or change. Kiln runs on the "
+                   "processor without any of it.",
     .options = options,
     .examples = examples,
     .run = run};

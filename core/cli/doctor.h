@@ -27,10 +27,12 @@ struct kiln_diagnosis {
     bool failed; /* out of memory */
 };
 
-void kiln_diagnosis_find(struct kiln_diagnosis *, const char *section, enum kiln_finding_kind, const char *name,
-                         const char *format, ...) __attribute__((format(printf, 5, 6)));
+void kiln_diagnosis_find(struct kiln_diagnosis *, const char *section, enum kiln_finding_kind,
+                         const char *name, const char *format, ...)
+    __attribute__((format(printf, 5, 6)));
 /* The same advice is given once. */
-void kiln_diagnosis_advise(struct kiln_diagnosis *, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void kiln_diagnosis_advise(struct kiln_diagnosis *, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
 void kiln_diagnosis_finish(struct kiln_diagnosis *);
 
 /* Each part of the examination; together they are kiln doctor. */

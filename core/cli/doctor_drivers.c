@@ -21,7 +21,8 @@ static bool try_library(const char *library, char *reason, size_t size)
     struct kiln_error error;
     char *argv[] = {(char *)program, (char *)KILN_PROBE_LIBRARY_COMMAND, (char *)library, NULL};
     if (!program || kiln_child_run(program, argv, CHILD_SECONDS, 4096, &result, &error)) {
-        snprintf(reason, size, "cannot be tried: %s", program ? error.text : "this program does not know itself");
+        snprintf(reason, size, "cannot be tried: %s",
+                 program ? error.text : "this program does not know itself");
         return false;
     }
     bool loads = result.exit_status == 0;
@@ -63,14 +64,17 @@ static void examine_icd(struct kiln_diagnosis *d, const char *path)
         d->driver = true;
         kiln_diagnosis_find(d, section, KILN_FINDING_GOOD, path, "%s loads", library);
     } else {
-        kiln_diagnosis_find(d, section, KILN_FINDING_BAD, path, "%s does not load: %s", library, reason);
-        kiln_diagnosis_advise(d, "reinstall the driver of %s: a library that it needs is missing or damaged", path);
+        kiln_diagnosis_find(d, section, KILN_FINDING_BAD, path, "%s does not load: %s", library,
+                            reason);
+        kiln_diagnosis_advise(
+            d, "reinstall the driver of %s: a library that it needs is missing or damaged", path);
     }
     bool rusticl = strstr(library, "Rusticl") != NULL;
     if (rusticl && !getenv("RUSTICL_ENABLE")) {
         kiln_diagnosis_find(d, section, KILN_FINDING_INFO, path,
                             "rusticl shows no device unless RUSTICL_ENABLE names its driver");
-        kiln_diagnosis_advise(d, "export RUSTICL_ENABLE=radeonsi    (AMD; Intel: iris, NVIDIA: nouveau)");
+        kiln_diagnosis_advise(
+            d, "export RUSTICL_ENABLE=radeonsi    (AMD; Intel: iris, NVIDIA: nouveau)");
     }
 }
 
@@ -92,7 +96,8 @@ static void examine_folder(struct kiln_diagnosis *d, const char *folder)
     }
     free(entries);
     if (n <= 0)
-        kiln_diagnosis_find(d, "Drivers", KILN_FINDING_BAD, folder, "no driver is registered here (no *.icd file)");
+        kiln_diagnosis_find(d, "Drivers", KILN_FINDING_BAD, folder,
+                            "no driver is registered here (no *.icd file)");
 }
 
 void kiln_doctor_drivers(struct kiln_diagnosis *d)
@@ -101,20 +106,23 @@ void kiln_doctor_drivers(struct kiln_diagnosis *d)
     if (!vendors)
         vendors = getenv("OPENCL_VENDOR_PATH");
     if (vendors)
-        kiln_diagnosis_find(d, "Drivers", KILN_FINDING_INFO, "OCL_ICD_VENDORS", "%s is used instead of "
-                            "/etc/OpenCL/vendors", vendors);
+        kiln_diagnosis_find(d, "Drivers", KILN_FINDING_INFO, "OCL_ICD_VENDORS",
+                            "%s is used instead of "
+                            "/etc/OpenCL/vendors",
+                            vendors);
     if (!vendors || kiln_directory_exists(vendors)) {
         examine_folder(d, vendors ? vendors : "/etc/OpenCL/vendors");
     } else if (strlen(vendors) > 4 && strcmp(vendors + strlen(vendors) - 4, ".icd") == 0) {
         char path[1024];
-        snprintf(path, sizeof path, "%s%s", strchr(vendors, '/') ? "" : "/etc/OpenCL/vendors/", vendors);
+        snprintf(path, sizeof path, "%s%s", strchr(vendors, '/') ? "" : "/etc/OpenCL/vendors/",
+                 vendors);
         examine_icd(d, path);
     } else {
         char reason[512];
         bool loads = try_library(vendors, reason, sizeof reason);
         d->driver = d->driver || loads;
-        kiln_diagnosis_find(d, "Drivers", loads ? KILN_FINDING_GOOD : KILN_FINDING_BAD, vendors, "%s",
-                            loads ? "loads" : reason);
+        kiln_diagnosis_find(d, "Drivers", loads ? KILN_FINDING_GOOD : KILN_FINDING_BAD, vendors,
+                            "%s", loads ? "loads" : reason);
     }
 }
 
@@ -133,8 +141,9 @@ void kiln_doctor_devices(struct kiln_diagnosis *d)
     }
     kiln_probe_opencl(true, probe);
     if (strstr(probe->reason, "is not installed"))
-        kiln_diagnosis_advise(d, "this build of Kiln has no OpenCL backend: sudo apt install ocl-icd-opencl-dev "
-                                 "opencl-c-headers libclblast-dev, then build it again");
+        kiln_diagnosis_advise(
+            d, "this build of Kiln has no OpenCL backend: sudo apt install ocl-icd-opencl-dev "
+               "opencl-c-headers libclblast-dev, then build it again");
     if (probe->reason[0])
         kiln_diagnosis_find(d, section, KILN_FINDING_BAD, "opencl", "%s", probe->reason);
     else if (!probe->n)
@@ -143,9 +152,10 @@ void kiln_doctor_devices(struct kiln_diagnosis *d)
         const struct kiln_probe_device *device = &probe->devices[i];
         char name[192];
         snprintf(name, sizeof name, "opencl:%d %s", i, device->caps.name);
-        kiln_diagnosis_find(d, section, device->usable ? KILN_FINDING_GOOD : KILN_FINDING_BAD, name, "%s%s%s",
-                            device->usable ? device->caps.platform : device->reason,
-                            device->usable ? ", driver " : "", device->usable ? device->caps.driver : "");
+        kiln_diagnosis_find(d, section, device->usable ? KILN_FINDING_GOOD : KILN_FINDING_BAD, name,
+                            "%s%s%s", device->usable ? device->caps.platform : device->reason,
+                            device->usable ? ", driver " : "",
+                            device->usable ? device->caps.driver : "");
         d->opencl = d->opencl || device->usable;
         d->gpu = d->gpu || (device->usable && device->caps.type != KILN_DEVICE_CPU);
     }

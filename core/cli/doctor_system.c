@@ -24,7 +24,8 @@ static void examine_file(struct kiln_diagnosis *d, const char *path)
         kiln_diagnosis_find(d, section, KILN_FINDING_GOOD, path, "readable and writable");
         return;
     }
-    kiln_diagnosis_find(d, section, KILN_FINDING_BAD, path, "%s; it belongs to the group %s", strerror(errno), name);
+    kiln_diagnosis_find(d, section, KILN_FINDING_BAD, path, "%s; it belongs to the group %s",
+                        strerror(errno), name);
     if (info.st_mode & S_IWGRP)
         kiln_diagnosis_advise(d, "sudo usermod -aG %s $USER    (then log in again)", name);
 }
@@ -56,7 +57,8 @@ void kiln_doctor_device_files(struct kiln_diagnosis *d)
 static void examine_pocl_cache(struct kiln_diagnosis *d)
 {
     static const char section[] = "Cache folders";
-    const char *given = getenv("POCL_CACHE_DIR"), *base = getenv("XDG_CACHE_HOME"), *home = getenv("HOME");
+    const char *given = getenv("POCL_CACHE_DIR"), *base = getenv("XDG_CACHE_HOME"),
+               *home = getenv("HOME");
     char path[4096];
     struct kiln_error error;
     if (given)
@@ -69,7 +71,8 @@ static void examine_pocl_cache(struct kiln_diagnosis *d)
         kiln_diagnosis_find(d, section, KILN_FINDING_GOOD, path, "PoCL's, writable");
         return;
     }
-    kiln_diagnosis_find(d, section, KILN_FINDING_BAD, path, "PoCL's: %s; it shows no device then", error.text);
+    kiln_diagnosis_find(d, section, KILN_FINDING_BAD, path, "PoCL's: %s; it shows no device then",
+                        error.text);
     kiln_diagnosis_advise(d, "export POCL_CACHE_DIR=/a/folder/you/can/write");
 }
 
@@ -79,9 +82,10 @@ void kiln_doctor_folders(struct kiln_diagnosis *d)
     if (kiln_cache_dir(path, sizeof path)) {
         kiln_diagnosis_find(d, "Cache folders", KILN_FINDING_GOOD, path, "Kiln's, writable");
     } else {
-        kiln_diagnosis_find(d, "Cache folders", KILN_FINDING_BAD, "Kiln's",
-                            "$XDG_CACHE_HOME/kiln or ~/.cache/kiln cannot be written, or others may write to it; "
-                            "every start measures and compiles anew");
+        kiln_diagnosis_find(
+            d, "Cache folders", KILN_FINDING_BAD, "Kiln's",
+            "$XDG_CACHE_HOME/kiln or ~/.cache/kiln cannot be written, or others may write to it; "
+            "every start measures and compiles anew");
         kiln_diagnosis_advise(d, "export XDG_CACHE_HOME=/a/folder/only/you/can/write");
     }
     examine_pocl_cache(d);
@@ -109,13 +113,18 @@ static bool has_adapter(unsigned vendor)
 void kiln_doctor_packages(struct kiln_diagnosis *d)
 {
     if (!d->gpu && has_adapter(INTEL))
-        kiln_diagnosis_advise(d, "sudo apt install intel-opencl-icd    (Intel graphics; your user in the group render)");
+        kiln_diagnosis_advise(
+            d,
+            "sudo apt install intel-opencl-icd    (Intel graphics; your user in the group render)");
     if (!d->gpu && has_adapter(AMD))
-        kiln_diagnosis_advise(d, "sudo apt install mesa-opencl-icd && export RUSTICL_ENABLE=radeonsi    (AMD; or "
-                                 "AMD's own amdgpu-install --usecase=opencl)");
+        kiln_diagnosis_advise(
+            d, "sudo apt install mesa-opencl-icd && export RUSTICL_ENABLE=radeonsi    (AMD; or "
+               "AMD's own amdgpu-install --usecase=opencl)");
     if (!d->gpu && has_adapter(NVIDIA))
-        kiln_diagnosis_advise(d, "sudo apt install nvidia-driver nvidia-opencl-icd    (NVIDIA; from non-free)");
+        kiln_diagnosis_advise(
+            d, "sudo apt install nvidia-driver nvidia-opencl-icd    (NVIDIA; from non-free)");
     if (!d->opencl && !d->driver)
-        kiln_diagnosis_advise(d, "sudo apt install pocl-opencl-icd    (OpenCL on the processor; Kiln's own backend "
-                                 "cpu is faster)");
+        kiln_diagnosis_advise(
+            d, "sudo apt install pocl-opencl-icd    (OpenCL on the processor; Kiln's own backend "
+               "cpu is faster)");
 }

@@ -103,9 +103,8 @@ static void say_how_to_resume(const struct kiln_cli *cli, const struct kiln_trai
                          kiln_cli_flag(cli, "resume") ? "" : " --resume");
 }
 
-static enum kiln_status train(const struct kiln_cli *cli, kiln_config *config,
-                              const char *out, const struct kiln_text *command,
-                              struct kiln_error *error)
+static enum kiln_status train(const struct kiln_cli *cli, kiln_config *config, const char *out,
+                              const struct kiln_text *command, struct kiln_error *error)
 {
     struct bar bar = {.quiet = kiln_cli_flag(cli, "quiet")};
     struct kiln_train_result result;
@@ -187,7 +186,8 @@ const struct kiln_command kiln_command_train = {
         "Trains the model that the config describes. The run's directory receives config.ini "
         "(resolved), checkpoint.safetensors, log.jsonl (one object per logged step) and "
         "samples-STEP.png (from fixed noise). Its path is printed at the end.\n\n"
-        "SIGINT and SIGTERM finish the step, save and say how to resume (exit status 130); a second "
+        "SIGINT and SIGTERM finish the step, save and say how to resume (exit status 130); a "
+        "second "
         "one ends the program at once, also where a driver hangs. A resumed run gives the same "
         "weights, bit for bit, as one that was never stopped.\n\n"
         "With --stats each step of a plan is timed on its own, and a table tells, for each "

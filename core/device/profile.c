@@ -57,10 +57,10 @@ static int row_of(const struct kiln_step *step)
 
 static const char *row_name(int row)
 {
-    return row == KILN_PROFILE_MAPS         ? "loop, pointwise"
-           : row == KILN_PROFILE_REDUCTIONS ? "loop, reduction"
-                                            : kiln_step_kind_name((enum kiln_step_kind)(
-                                                  row - KILN_PROFILE_KINDS));
+    return row == KILN_PROFILE_MAPS ? "loop, pointwise"
+           : row == KILN_PROFILE_REDUCTIONS
+               ? "loop, reduction"
+               : kiln_step_kind_name((enum kiln_step_kind)(row - KILN_PROFILE_KINDS));
 }
 
 static void add(struct kiln_profile_row *row, double seconds, int64_t flops, int64_t bytes)
@@ -91,9 +91,10 @@ void kiln_executable_profile(const kiln_executable *e, struct kiln_profile *prof
         struct kiln_profile_row *row = &profile->rows[row_of(step)];
         add(row, e->step_seconds[i], flops, bytes);
         add(&profile->total, e->step_seconds[i], flops, bytes);
-        kiln_log_line(KILN_LOG_DEBUG, "stats: step %d %s \"%s\" #%d: %.1f us, %lld flop, %lld bytes",
-                      i, row->name, step->label, step->algorithm, 1e6 * e->step_seconds[i],
-                      (long long)flops, (long long)bytes);
+        kiln_log_line(KILN_LOG_DEBUG,
+                      "stats: step %d %s \"%s\" #%d: %.1f us, %lld flop, %lld bytes", i, row->name,
+                      step->label, step->algorithm, 1e6 * e->step_seconds[i], (long long)flops,
+                      (long long)bytes);
     }
 }
 

@@ -90,7 +90,8 @@ void plan_import(struct planner *p)
     kiln_node count = kiln_graph_count(p->graph);
     bool *live = find_live(p, count);
     int *ids = PLAN_SCRATCH(p, int, count + 1);
-    struct half *half = p->options->half && p->options->fuse ? plan_half_create(p, live, ids) : NULL;
+    struct half *half =
+        p->options->half && p->options->fuse ? plan_half_create(p, live, ids) : NULL;
     for (kiln_node id = 1; id <= count; id++) {
         if (!live[id])
             continue;

@@ -98,7 +98,8 @@ static enum kiln_status list_pictures(const char *folder, int32_t label, struct 
     struct names names = {0};
     enum kiln_status status = list_names(folder, false, &names, error);
     for (size_t i = 0; i < names.n && !status; i++) {
-        if (kiln_array_grow(&listing->file, &listing->capacity, listing->n, sizeof *listing->file) &&
+        if (kiln_array_grow(&listing->file, &listing->capacity, listing->n,
+                            sizeof *listing->file) &&
             (listing->file[listing->n].path = kiln_path_join(folder, names.name[i])))
             listing->file[listing->n++].label = label;
         else
@@ -249,7 +250,8 @@ enum kiln_status kiln_data_read_folder(const struct kiln_dataset_spec *spec,
                                        struct kiln_data_parts *parts, struct kiln_error *error)
 {
     if (!spec->folder || !*spec->folder)
-        return kiln_fail(error, KILN_INPUT, "[data] folder: not set; expected a folder of PNG files");
+        return kiln_fail(error, KILN_INPUT,
+                         "[data] folder: not set; expected a folder of PNG files");
     struct names classes = {0};
     struct listing train = {0}, test = {0};
     char *train_folder = kiln_path_join(spec->folder, "train");

@@ -99,7 +99,8 @@ static enum kiln_status check_equal(const struct kiln_data_parts *parts, struct 
                          (long long)b->w, kiln_dtype_name(a->dtype), (long long)a->c,
                          (long long)a->h, (long long)a->w);
     if (!a->label != !b->label)
-        return kiln_fail(error, KILN_INPUT, "[data]: only one of training and test data has labels");
+        return kiln_fail(error, KILN_INPUT,
+                         "[data]: only one of training and test data has labels");
     return KILN_OK;
 }
 
@@ -151,8 +152,8 @@ static enum kiln_status check_spec(const struct kiln_dataset_spec *spec, struct 
     return KILN_OK;
 }
 
-static enum kiln_status prepare(const struct kiln_dataset_spec *spec,
-                                struct kiln_data_parts *parts, struct kiln_error *error)
+static enum kiln_status prepare(const struct kiln_dataset_spec *spec, struct kiln_data_parts *parts,
+                                struct kiln_error *error)
 {
     enum kiln_status status = check_spec(spec, error);
     if (!status)

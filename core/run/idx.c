@@ -184,9 +184,9 @@ static enum kiln_status read_pictures(struct idx_file *file, struct kiln_picture
                          "%s: has %d dimensions, expected pictures [N, H, W] or [N, H, W, 1 or 3]",
                          file->path, file->rank);
     if (shape[1] > KILN_IMAGE_MAX_SIDE || shape[2] > KILN_IMAGE_MAX_SIDE)
-        return kiln_fail(error, KILN_INPUT, "%s: pictures of %lld x %lld, expected at most %d a side",
-                         file->path, (long long)shape[1], (long long)shape[2],
-                         KILN_IMAGE_MAX_SIDE);
+        return kiln_fail(error, KILN_INPUT,
+                         "%s: pictures of %lld x %lld, expected at most %d a side", file->path,
+                         (long long)shape[1], (long long)shape[2], KILN_IMAGE_MAX_SIDE);
     struct kiln_error reason;
     enum kiln_status status =
         kiln_pictures_create(shape[0], channels, shape[1], shape[2], pictures, &reason);

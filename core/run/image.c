@@ -10,11 +10,12 @@ enum kiln_status kiln_image_create(int64_t width, int64_t height, int64_t channe
     *image = (struct kiln_image){0};
     if (width < 1 || height < 1 || width > KILN_IMAGE_MAX_SIDE || height > KILN_IMAGE_MAX_SIDE ||
         width * height > KILN_IMAGE_MAX_PIXELS)
-        return kiln_fail(error, KILN_INPUT,
-                         "a picture of %lld x %lld pixels: expected sides of 1..%d and at most %lld "
-                         "pixels",
-                         (long long)width, (long long)height, KILN_IMAGE_MAX_SIDE,
-                         (long long)KILN_IMAGE_MAX_PIXELS);
+        return kiln_fail(
+            error, KILN_INPUT,
+            "a picture of %lld x %lld pixels: expected sides of 1..%d and at most %lld "
+            "pixels",
+            (long long)width, (long long)height, KILN_IMAGE_MAX_SIDE,
+            (long long)KILN_IMAGE_MAX_PIXELS);
     if (channels != 1 && channels != 3)
         return kiln_fail(error, KILN_INPUT, "a picture of %lld channels: expected 1 or 3",
                          (long long)channels);

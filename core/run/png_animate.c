@@ -46,8 +46,8 @@ static enum kiln_status write_start(kiln_png_animation *animation, int plays, in
     struct kiln_png_stream *stream = &animation->stream;
     if (setjmp(stream->escape))
         return stream->status;
-    kiln_png_write_header(stream, animation->width, animation->height, animation->channels,
-                          n_texts, texts);
+    kiln_png_write_header(stream, animation->width, animation->height, animation->channels, n_texts,
+                          texts);
     uint8_t control[8];
     put_u32(control, (uint32_t)animation->n_frames);
     put_u32(control + 4, (uint32_t)plays);
@@ -143,7 +143,8 @@ enum kiln_status kiln_png_animation_frame(kiln_png_animation *animation,
     filter_rows(animation, image->pixels);
     uLongf bytes = animation->packed_bytes;
     uLong raw = (uLong)(image->height * (1 + image->width * image->channels));
-    if (compress2(animation->packed + 4, &bytes, animation->filtered, raw, Z_BEST_SPEED + 5) != Z_OK)
+    if (compress2(animation->packed + 4, &bytes, animation->filtered, raw, Z_BEST_SPEED + 5) !=
+        Z_OK)
         return kiln_fail(error, KILN_MACHINE, "%s: out of memory", path);
     animation->stream.error = error;
     return write_frame(animation, delay_ms, bytes);

@@ -123,9 +123,9 @@ static enum kiln_status check_range(const kiln_safetensors *file, const struct k
 {
     if (first >= 0 && count >= 0 && first <= tensor->count && count <= tensor->count - first)
         return KILN_OK;
-    return kiln_fail(error, KILN_INPUT, "%s: tensor %.100s: has %lld elements, %lld from %lld asked",
-                     file->path, tensor->name, (long long)tensor->count, (long long)count,
-                     (long long)first);
+    return kiln_fail(error, KILN_INPUT,
+                     "%s: tensor %.100s: has %lld elements, %lld from %lld asked", file->path,
+                     tensor->name, (long long)tensor->count, (long long)count, (long long)first);
 }
 
 enum kiln_status kiln_safetensors_read_f32(const kiln_safetensors *file,

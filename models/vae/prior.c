@@ -16,8 +16,8 @@ static struct components components_of(const struct vae *vae, kiln_graph *g)
     struct kiln_shape shape = KILN_SHAPE(k, vae->latent);
     kiln_node logits = kiln_parameter(g, "prior.logits", KILN_SHAPE(k), (struct kiln_init){0});
     return (struct components){
-        .means = kiln_parameter(g, "prior.means", shape,
-                                (struct kiln_init){KILN_INIT_NORMAL, 0, 1}),
+        .means =
+            kiln_parameter(g, "prior.means", shape, (struct kiln_init){KILN_INIT_NORMAL, 0, 1}),
         .log_variances = kiln_parameter(g, "prior.log_variances", shape, (struct kiln_init){0}),
         .log_weights = kiln_log_softmax(g, kiln_reshape(g, logits, KILN_SHAPE(1, k)), 1),
     };
@@ -38,8 +38,8 @@ static kiln_node mixture_log_density(const struct vae *vae, kiln_graph *g, kiln_
     int64_t n = kiln_shape(g, z).d[0], k = vae->prior_components, latent = vae->latent;
     struct kiln_shape all = KILN_SHAPE(1, k, latent);
     kiln_node log_variances = kiln_reshape(g, c.log_variances, all);
-    kiln_node off = kiln_sub(g, kiln_reshape(g, z, KILN_SHAPE(n, 1, latent)),
-                             kiln_reshape(g, c.means, all));
+    kiln_node off =
+        kiln_sub(g, kiln_reshape(g, z, KILN_SHAPE(n, 1, latent)), kiln_reshape(g, c.means, all));
     kiln_node terms = kiln_mul(g, kiln_square(g, off), kiln_exp(g, kiln_neg(g, log_variances)));
     terms = kiln_reduce_sum(g, kiln_add(g, terms, log_variances), 1u << 2);
     kiln_node each = kiln_add(g, c.log_weights,
@@ -85,9 +85,8 @@ kiln_node vae_draw_prior(const struct vae *vae, kiln_graph *g, kiln_node noise,
     struct components c = components_of(vae, g);
     kiln_node share = draw_components(vae, g, c.log_weights, request);
     kiln_node deviations = kiln_exp(g, kiln_mul_scalar(g, c.log_variances, 0.5));
-    kiln_node z = kiln_add(
-        g, kiln_matmul(g, share, c.means, false, false),
-        kiln_mul(g, kiln_matmul(g, share, deviations, false, false), noise));
+    kiln_node z = kiln_add(g, kiln_matmul(g, share, c.means, false, false),
+                           kiln_mul(g, kiln_matmul(g, share, deviations, false, false), noise));
     kiln_graph_label(g, "");
     return z;
 }

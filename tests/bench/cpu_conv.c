@@ -14,7 +14,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#define BATCH 64
+#define BATCH     64
 #define N_LAYOUTS 3
 
 struct shape {
@@ -24,17 +24,18 @@ struct shape {
 };
 
 static const struct shape shapes[] = {
-    {32, 28, 32, 3, 1, 1, "32->32 28 k3"},     {64, 28, 64, 3, 1, 1, "64->64 28 k3"},
-    {128, 14, 128, 3, 1, 1, "128->128 14 k3"}, {256, 7, 256, 3, 1, 1, "256->256 7 k3"},
-    {256, 14, 128, 3, 1, 1, "256->128 14 k3"}, {128, 14, 128, 3, 2, 1, "128 14 k3 s2"},
+    {32, 28, 32, 3, 1, 1, "32->32 28 k3"},      {64, 28, 64, 3, 1, 1, "64->64 28 k3"},
+    {128, 14, 128, 3, 1, 1, "128->128 14 k3"},  {256, 7, 256, 3, 1, 1, "256->256 7 k3"},
+    {256, 14, 128, 3, 1, 1, "256->128 14 k3"},  {128, 14, 128, 3, 2, 1, "128 14 k3 s2"},
     {64, 28, 128, 4, 2, 1, "64->128 28 k4 s2"}, {256, 14, 128, 1, 1, 0, "256->128 14 k1"},
-    {128, 7, 384, 1, 1, 0, "128->384 7 k1"},   {64, 14, 128, 4, 2, 1, "deconv 128->64 7 k4 s2"},
-    {1, 28, 64, 3, 1, 1, "1->64 28 k3"},       {64, 28, 1, 3, 1, 1, "64->1 28 k3"},
-    {3, 32, 64, 3, 1, 1, "3->64 32 k3"},       {64, 32, 3, 3, 1, 1, "64->3 32 k3"},
+    {128, 7, 384, 1, 1, 0, "128->384 7 k1"},    {64, 14, 128, 4, 2, 1, "deconv 128->64 7 k4 s2"},
+    {1, 28, 64, 3, 1, 1, "1->64 28 k3"},        {64, 28, 1, 3, 1, 1, "64->1 28 k3"},
+    {3, 32, 64, 3, 1, 1, "3->64 32 k3"},        {64, 32, 3, 3, 1, 1, "64->3 32 k3"},
     {1, 28, 64, 4, 2, 1, "1->64 28 k4 s2"},
 };
 
-static const enum kiln_layout layouts[N_LAYOUTS] = {KILN_LAYOUT_NCHW16C, KILN_LAYOUT_NHWC, KILN_LAYOUT_DENSE};
+static const enum kiln_layout layouts[N_LAYOUTS] = {KILN_LAYOUT_NCHW16C, KILN_LAYOUT_NHWC,
+                                                    KILN_LAYOUT_DENSE};
 static const char *const layout_names[N_LAYOUTS] = {"nChw16c", "nhwc", "nchw"};
 static const char *const directions[3] = {"fwd", "bwd_d", "bwd_w"};
 
@@ -61,7 +62,9 @@ static double run_primitive(dnnl_primitive_desc_t desc, int direction, const dnn
                                     {DNNL_ARG_DIFF_SRC, DNNL_ARG_WEIGHTS, DNNL_ARG_DIFF_DST},
                                     {DNNL_ARG_SRC, DNNL_ARG_DIFF_WEIGHTS, DNNL_ARG_DIFF_DST}};
     const dnnl_memory_desc_t *md[3] = {
-        x, dnnl_primitive_desc_query_md(desc, direction == 2 ? dnnl_query_diff_weights_md : dnnl_query_weights_md, 0),
+        x,
+        dnnl_primitive_desc_query_md(
+            desc, direction == 2 ? dnnl_query_diff_weights_md : dnnl_query_weights_md, 0),
         y};
     dnnl_primitive_t primitive;
     dnnl_exec_arg_t args[3];
@@ -95,13 +98,16 @@ static double raw_seconds(const struct shape *s, int direction, int layout)
 {
     static const dnnl_format_tag_t tags[N_LAYOUTS] = {dnnl_nChw16c, dnnl_nhwc, dnnl_nchw};
     int64_t out = extent_out(s);
-    dnnl_dims_t xd = {BATCH, s->c, s->hw, s->hw}, wd = {s->o, s->c, s->k, s->k}, yd = {BATCH, s->o, out, out};
+    dnnl_dims_t xd = {BATCH, s->c, s->hw, s->hw}, wd = {s->o, s->c, s->k, s->k},
+                yd = {BATCH, s->o, out, out};
     dnnl_dims_t stride = {s->stride, s->stride}, pad = {s->pad, s->pad};
     dnnl_memory_desc_t x, w, y, xa, ya;
     double best = 1e9;
     /* few channels: plain nchw beside blocks, as a network's edge has */
-    dnnl_memory_desc_init_by_tag(&x, 4, xd, dnnl_f32, layout == 0 && s->c % 16 ? dnnl_nchw : tags[layout]);
-    dnnl_memory_desc_init_by_tag(&y, 4, yd, dnnl_f32, layout == 0 && s->o % 16 ? dnnl_nchw : tags[layout]);
+    dnnl_memory_desc_init_by_tag(&x, 4, xd, dnnl_f32,
+                                 layout == 0 && s->c % 16 ? dnnl_nchw : tags[layout]);
+    dnnl_memory_desc_init_by_tag(&y, 4, yd, dnnl_f32,
+                                 layout == 0 && s->o % 16 ? dnnl_nchw : tags[layout]);
     dnnl_memory_desc_init_by_tag(&w, 4, wd, dnnl_f32, dnnl_format_tag_any);
     dnnl_memory_desc_init_by_tag(&xa, 4, xd, dnnl_f32, dnnl_format_tag_any);
     dnnl_memory_desc_init_by_tag(&ya, 4, yd, dnnl_f32, dnnl_format_tag_any);
@@ -109,15 +115,19 @@ static double raw_seconds(const struct shape *s, int direction, int layout)
         dnnl_alg_kind_t alg = winograd ? dnnl_convolution_winograd : dnnl_convolution_direct;
         dnnl_convolution_desc_t d;
         dnnl_primitive_desc_t desc = NULL, hint = NULL;
-        dnnl_convolution_forward_desc_init(&d, dnnl_forward_training, alg, &xa, &w, NULL, &ya, stride, pad, pad);
+        dnnl_convolution_forward_desc_init(&d, dnnl_forward_training, alg, &xa, &w, NULL, &ya,
+                                           stride, pad, pad);
         dnnl_primitive_desc_create(&hint, &d, NULL, engine, NULL);
         if (direction == 0)
-            dnnl_convolution_forward_desc_init(&d, dnnl_forward_training, alg, &x, &w, NULL, &y, stride, pad, pad);
+            dnnl_convolution_forward_desc_init(&d, dnnl_forward_training, alg, &x, &w, NULL, &y,
+                                               stride, pad, pad);
         else if (direction == 1)
             dnnl_convolution_backward_data_desc_init(&d, alg, &x, &w, &y, stride, pad, pad);
         else
-            dnnl_convolution_backward_weights_desc_init(&d, alg, &x, &w, NULL, &y, stride, pad, pad);
-        if (dnnl_primitive_desc_create(&desc, &d, NULL, engine, direction ? hint : NULL) == dnnl_success) {
+            dnnl_convolution_backward_weights_desc_init(&d, alg, &x, &w, NULL, &y, stride, pad,
+                                                        pad);
+        if (dnnl_primitive_desc_create(&desc, &d, NULL, engine, direction ? hint : NULL) ==
+            dnnl_success) {
             double t = run_primitive(desc, direction, &x, &y);
             best = t < best ? t : best;
             dnnl_primitive_desc_destroy(desc);
@@ -135,12 +145,21 @@ static double own_seconds(struct bench *bench, const struct shape *shape, int di
     struct kiln_step step = {.kind = (enum kiln_step_kind)(KILN_STEP_CONV + direction)};
     struct kiln_step_conv *s = &step.as.conv;
     int64_t out = extent_out(shape);
-    *s = (struct kiln_step_conv){.n = BATCH, .c = shape->c, .h = shape->hw, .w = shape->hw, .o = shape->o,
-                                 .kh = shape->k, .kw = shape->k, .oh = out, .ow = out,
+    *s = (struct kiln_step_conv){.n = BATCH,
+                                 .c = shape->c,
+                                 .h = shape->hw,
+                                 .w = shape->hw,
+                                 .o = shape->o,
+                                 .kh = shape->k,
+                                 .kw = shape->k,
+                                 .oh = out,
+                                 .ow = out,
                                  .x_layout = shape->c % 16 ? KILN_LAYOUT_DENSE : layouts[layout],
                                  .y_layout = shape->o % 16 ? KILN_LAYOUT_DENSE : layouts[layout]};
-    s->conv = (struct kiln_conv){{shape->stride, shape->stride}, {1, 1}, {shape->pad, shape->pad, shape->pad,
-                                 shape->pad}, 1};
+    s->conv = (struct kiln_conv){{shape->stride, shape->stride},
+                                 {1, 1},
+                                 {shape->pad, shape->pad, shape->pad, shape->pad},
+                                 1};
     struct kiln_candidate candidates[KILN_MAX_CANDIDATES];
     int n = bench->backend->candidates(bench->device, &step, candidates);
     double best = 1e9;
@@ -171,7 +190,8 @@ static void report(struct bench *bench, const struct shape *shape)
         double own = 0, raw = 0;
         printf("  %s\n", layout_names[layout]);
         for (int direction = 0; direction < 3; direction++) {
-            double a = own_seconds(bench, shape, direction, layout), b = raw_seconds(shape, direction, layout);
+            double a = own_seconds(bench, shape, direction, layout),
+                   b = raw_seconds(shape, direction, layout);
             printf(" | oneDNN %.0f\n", flops(shape) / b * 1e-9);
             own += a;
             raw += b;
@@ -179,8 +199,8 @@ static void report(struct bench *bench, const struct shape *shape)
         best_own = own < best_own ? own : best_own;
         best_raw = raw < best_raw ? raw : best_raw;
     }
-    printf("  sum of three, best layout: %.0f us, oneDNN %.0f us: ratio %.2f\n", best_own * 1e6, best_raw * 1e6,
-           best_own / best_raw);
+    printf("  sum of three, best layout: %.0f us, oneDNN %.0f us: ratio %.2f\n", best_own * 1e6,
+           best_raw * 1e6, best_own / best_raw);
     fflush(stdout);
 }
 

@@ -14,7 +14,8 @@ static int length;
 
 static int add(int op, int section, int a, int b, int access, float value)
 {
-    program[length] = (struct kiln_instruction){(uint16_t)op, (uint8_t)section, false, (int16_t)a, (int16_t)b, -1,
+    program[length] = (struct kiln_instruction){(uint16_t)op,    (uint8_t)section, false,
+                                                (int16_t)a,      (int16_t)b,       -1,
                                                 (int16_t)access, {.f = value}};
     return length++;
 }
@@ -39,8 +40,8 @@ static int constant(int section, float value)
     return add(KILN_OP_CONST, section, -1, -1, -1, value);
 }
 
-static void report(struct bench *bench, const char *name, struct kiln_loop *loop, struct kiln_access *accesses,
-                   int n_accesses, int64_t elements, int operands)
+static void report(struct bench *bench, const char *name, struct kiln_loop *loop,
+                   struct kiln_access *accesses, int n_accesses, int64_t elements, int operands)
 {
     struct kiln_step step = {.kind = KILN_STEP_LOOP};
     loop->n_accesses = n_accesses;
@@ -60,7 +61,8 @@ static void pointwise(struct bench *bench, const char *name, int64_t n, int kind
     struct kiln_loop loop = {.n_dims = 1, .extent = {n}};
     struct kiln_access accesses[4];
     for (int i = 0; i < 4; i++)
-        accesses[i] = (struct kiln_access){.place = bench_place(bench, KILN_F32, n), .stride = {1}, .store = i == 3};
+        accesses[i] = (struct kiln_access){
+            .place = bench_place(bench, KILN_F32, n), .stride = {1}, .store = i == 3};
     int x = load(1, 0), y;
     if (kind == 0) {
         y = op(KILN_OP_ADD, 1, x, load(1, 1));
@@ -79,30 +81,34 @@ static void pointwise(struct bench *bench, const char *name, int64_t n, int kind
 
 /* Group norm with scale and shift: mean, variance, output; dims and strides
  * for nchw, nChw16c or nhwc. */
-static void group_norm(struct bench *bench, int64_t n, int64_t c, int64_t hw, int64_t groups, int layout)
+static void group_norm(struct bench *bench, int64_t n, int64_t c, int64_t hw, int64_t groups,
+                       int layout)
 {
     static const char *const names[] = {"group norm nchw", "group norm nChw16c", "group norm nhwc"};
     int64_t in_group = c / groups;
     struct kiln_loop loop = {.n_dims = 4};
-    struct kiln_access accesses[4] = {{.place = bench_place(bench, KILN_F32, n * c * hw)},
-                                      {.place = bench_place(bench, KILN_F32, c)},
-                                      {.place = bench_place(bench, KILN_F32, c)},
-                                      {.place = bench_place(bench, KILN_F32, n * c * hw), .store = true}};
+    struct kiln_access accesses[4] = {
+        {.place = bench_place(bench, KILN_F32, n * c * hw)},
+        {.place = bench_place(bench, KILN_F32, c)},
+        {.place = bench_place(bench, KILN_F32, c)},
+        {.place = bench_place(bench, KILN_F32, n * c * hw), .store = true}};
     int64_t x[5], s[5];
     int dims;
     if (layout == 0) { /* n g | c/g hw */
-        int64_t e[] = {n, groups, in_group, hw}, xs[] = {c * hw, in_group * hw, hw, 1}, ss[] = {0, in_group, 1, 0};
+        int64_t e[] = {n, groups, in_group, hw}, xs[] = {c * hw, in_group * hw, hw, 1},
+                ss[] = {0, in_group, 1, 0};
         dims = 4;
         for (int d = 0; d < dims; d++)
             loop.extent[d] = e[d], x[d] = xs[d], s[d] = ss[d], loop.reduced[d] = d >= 2;
     } else if (layout == 1 && in_group <= 16) { /* n c/16 | hw | 16/cg | cg */
-        int64_t e[] = {n, c / 16, hw, 16 / in_group, in_group}, xs[] = {c * hw, 16 * hw, 16, in_group, 1},
-                ss[] = {0, 16, 0, in_group, 1};
+        int64_t e[] = {n, c / 16, hw, 16 / in_group, in_group},
+                xs[] = {c * hw, 16 * hw, 16, in_group, 1}, ss[] = {0, 16, 0, in_group, 1};
         dims = 5;
         for (int d = 0; d < dims; d++)
             loop.extent[d] = e[d], x[d] = xs[d], s[d] = ss[d], loop.reduced[d] = d == 2 || d == 4;
     } else { /* n | hw | g | cg */
-        int64_t e[] = {n, hw, groups, in_group}, xs[] = {c * hw, c, in_group, 1}, ss[] = {0, 0, in_group, 1};
+        int64_t e[] = {n, hw, groups, in_group}, xs[] = {c * hw, c, in_group, 1},
+                ss[] = {0, 0, in_group, 1};
         dims = 4;
         for (int d = 0; d < dims; d++)
             loop.extent[d] = e[d], x[d] = xs[d], s[d] = ss[d], loop.reduced[d] = d == 1 || d == 3;
@@ -130,9 +136,11 @@ static void softmax(struct bench *bench, int64_t rows, int64_t columns)
 {
     char name[64];
     struct kiln_loop loop = {.n_dims = 2, .extent = {rows, columns}, .reduced = {false, true}};
-    struct kiln_access accesses[2] = {{.place = bench_place(bench, KILN_F32, rows * columns), .stride = {columns, 1}},
-                                      {.place = bench_place(bench, KILN_F32, rows * columns), .stride = {columns, 1},
-                                       .store = true}};
+    struct kiln_access accesses[2] = {
+        {.place = bench_place(bench, KILN_F32, rows * columns), .stride = {columns, 1}},
+        {.place = bench_place(bench, KILN_F32, rows * columns),
+         .stride = {columns, 1},
+         .store = true}};
     int max = op(KILN_INSTRUCTION_MAX, 1, load(1, 0), -1);
     int e = op(KILN_OP_EXP, 3, op(KILN_OP_SUB, 3, load(3, 0), max), -1);
     int sum = op(KILN_INSTRUCTION_SUM, 3, e, -1);
@@ -146,7 +154,8 @@ static void softmax(struct bench *bench, int64_t rows, int64_t columns)
 /* Sum over everything but the channel, channels innermost (bias gradient). */
 static void channel_sum(struct bench *bench, int64_t n, int64_t c, int64_t hw, bool blocked)
 {
-    struct kiln_loop loop = {.n_dims = 4, .extent = {n, c / 16, hw, 16}, .reduced = {true, false, true, false}};
+    struct kiln_loop loop = {
+        .n_dims = 4, .extent = {n, c / 16, hw, 16}, .reduced = {true, false, true, false}};
     struct kiln_access accesses[2] = {
         {.place = bench_place(bench, KILN_F32, n * c * hw), .stride = {c * hw, 16 * hw, 16, 1}},
         {.place = bench_place(bench, KILN_F32, c), .stride = {0, 16, 0, 1}, .store = true}};
@@ -158,7 +167,8 @@ static void channel_sum(struct bench *bench, int64_t n, int64_t c, int64_t hw, b
         accesses[1].stride[1] = 1;
     }
     store(2, op(KILN_INSTRUCTION_SUM, 1, load(1, 0), -1), 1);
-    report(bench, blocked ? "channel sum nChw16c" : "channel sum nhwc", &loop, accesses, 2, n * c * hw, 1);
+    report(bench, blocked ? "channel sum nChw16c" : "channel sum nhwc", &loop, accesses, 2,
+           n * c * hw, 1);
 }
 
 /* nChw16c -> nchw, dimensions in the order of the output. */
@@ -167,7 +177,9 @@ static void unblock(struct bench *bench, int64_t n, int64_t c, int64_t hw)
     struct kiln_loop loop = {.n_dims = 4, .extent = {n, c / 16, 16, hw}};
     struct kiln_access accesses[2] = {
         {.place = bench_place(bench, KILN_F32, n * c * hw), .stride = {c * hw, 16 * hw, 1, 16}},
-        {.place = bench_place(bench, KILN_F32, n * c * hw), .stride = {c * hw, 16 * hw, hw, 1}, .store = true}};
+        {.place = bench_place(bench, KILN_F32, n * c * hw),
+         .stride = {c * hw, 16 * hw, hw, 1},
+         .store = true}};
     store(1, load(1, 0), 1);
     report(bench, "nChw16c -> nchw", &loop, accesses, 2, n * c * hw, 2);
 }
@@ -179,7 +191,9 @@ static void channel_bias(struct bench *bench, int64_t n, int64_t c, int64_t hw, 
     struct kiln_access accesses[3] = {
         {.place = bench_place(bench, KILN_F32, n * c * hw), .stride = {c * hw, 16 * hw, 16, 1}},
         {.place = bench_place(bench, KILN_F32, c), .stride = {0, 16, 0, 1}},
-        {.place = bench_place(bench, KILN_F32, n * c * hw), .stride = {c * hw, 16 * hw, 16, 1}, .store = true}};
+        {.place = bench_place(bench, KILN_F32, n * c * hw),
+         .stride = {c * hw, 16 * hw, 16, 1},
+         .store = true}};
     if (reorder) {
         accesses[0].stride[2] = 1;
         accesses[0].stride[3] = hw;
@@ -203,8 +217,8 @@ static void adam(struct bench *bench, int64_t n)
     s->hyper = bench_place(bench, KILN_F32, KILN_HYPER_WORDS);
     s->norm = bench_place(bench, KILN_F32, 2);
     double seconds = bench_steps(bench, 1, &step);
-    printf("%-28s %10lld elements %9.1f us %7.1f GB/s\n", "adam with ema", (long long)n, seconds * 1e6,
-           (double)n * 9 * 4e-9 / seconds);
+    printf("%-28s %10lld elements %9.1f us %7.1f GB/s\n", "adam with ema", (long long)n,
+           seconds * 1e6, (double)n * 9 * 4e-9 / seconds);
     bench->bytes = 0;
 }
 

@@ -25,7 +25,8 @@ static int read_runs(const struct golden *golden, struct run runs[MAX_RUNS])
         *run = (struct run){.request.batch = golden->source.size, .request.noise_scale = 0};
         if (sscanf(line, "%63s %31s %d %lf", run->name, run->sampler, &run->request.steps,
                    &run->request.guidance) != 4)
-            must(KILN_INPUT, "runs", &(struct kiln_error){.text = "not NAME SAMPLER STEPS GUIDANCE"});
+            must(KILN_INPUT, "runs",
+                 &(struct kiln_error){.text = "not NAME SAMPLER STEPS GUIDANCE"});
         run->request.sampler = run->sampler;
         run->request.labelled = golden_has(golden, "label", "");
         n++;
@@ -35,7 +36,7 @@ static int read_runs(const struct golden *golden, struct run runs[MAX_RUNS])
 
 /* Compiles a graph and writes the labels to it if it takes any. */
 static kiln_executable *compile(const struct golden *golden, kiln_session *session,
-                              const kiln_graph *graph, bool labelled)
+                                const kiln_graph *graph, bool labelled)
 {
     struct kiln_error error;
     kiln_executable *executable;
@@ -95,9 +96,9 @@ static void check_run(const struct golden *golden, kiln_device *device, const st
     kiln_session *session;
     must(kiln_sampler_graphs_create(&golden->instance, &run->request, &graphs, &error), run->name,
          &error);
-    must(kiln_session_create(device, &(struct kiln_session_options){.fuse = true}, &session,
-                             &error),
-         "session", &error);
+    must(
+        kiln_session_create(device, &(struct kiln_session_options){.fuse = true}, &session, &error),
+        "session", &error);
     kiln_graph *all[3] = {graphs.start, graphs.finish, graphs.step};
     must(kiln_session_prepare(session, graphs.step ? 3 : 2, all, 0, NULL, &error), "prepare",
          &error);

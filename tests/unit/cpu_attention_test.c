@@ -22,7 +22,8 @@ struct operand {
 };
 
 /* [batch, rows, columns], rows contiguous or (transposed) columns. */
-static struct operand operand_of(uint32_t seed, int64_t batch, int64_t rows, int64_t columns, bool transposed)
+static struct operand operand_of(uint32_t seed, int64_t batch, int64_t rows, int64_t columns,
+                                 bool transposed)
 {
     struct operand o = {.count = batch * rows * columns};
     o.data = lab_values(seed, o.count);
@@ -42,7 +43,8 @@ struct wanted {
 };
 
 /* One query's output and its share of the gradients. */
-static void want_query(const struct sizes *z, const struct operand o[4], struct wanted *w, int64_t b, int64_t i)
+static void want_query(const struct sizes *z, const struct operand o[4], struct wanted *w,
+                       int64_t b, int64_t i)
 {
     double *p = calloc((size_t)z->n_k, sizeof *p), sum = 0, mean = 0;
     for (int64_t j = 0; j < z->n_k; j++) {
@@ -85,15 +87,20 @@ static void check_attention(struct lab *lab, const struct sizes *z, int form)
                            operand_of(3, z->batch, z->n_k, z->v_width, form >> 2 & 1),
                            operand_of(4, z->batch, z->n_q, z->v_width, form >> 3 & 1)};
     int64_t nq = z->batch * z->n_q, nk = z->batch * z->n_k;
-    struct wanted w = {calloc((size_t)(nq * z->v_width), 8), calloc((size_t)nq, 8), calloc((size_t)(nq * z->width), 8),
-                       calloc((size_t)(nk * z->width), 8), calloc((size_t)(nk * z->v_width), 8)};
+    struct wanted w = {calloc((size_t)(nq * z->v_width), 8), calloc((size_t)nq, 8),
+                       calloc((size_t)(nq * z->width), 8), calloc((size_t)(nk * z->width), 8),
+                       calloc((size_t)(nk * z->v_width), 8)};
     for (int64_t row = 0; row < nq; row++)
         want_query(z, o, &w, row / z->n_q, row % z->n_q);
 
     struct kiln_step step = {.kind = KILN_STEP_ATTENTION};
     struct kiln_step_attention *s = &step.as.attention;
-    *s = (struct kiln_step_attention){.batch = z->batch, .n_q = z->n_q, .n_k = z->n_k, .width = z->width,
-                                      .v_width = z->v_width, .scale = z->scale};
+    *s = (struct kiln_step_attention){.batch = z->batch,
+                                      .n_q = z->n_q,
+                                      .n_k = z->n_k,
+                                      .width = z->width,
+                                      .v_width = z->v_width,
+                                      .scale = z->scale};
     memcpy(s->q_stride, o[0].stride, sizeof s->q_stride);
     memcpy(s->k_stride, o[1].stride, sizeof s->k_stride);
     memcpy(s->v_stride, o[2].stride, sizeof s->v_stride);
@@ -129,8 +136,8 @@ static void attention(void **unused)
 {
     (void)unused;
     static const struct sizes sizes[] = {
-        {1, 1, 1, 1, 1, 1.0f},       {2, 5, 7, 3, 4, 0.7f},        {1, 49, 49, 16, 16, 0.25f},
-        {3, 65, 33, 17, 31, 0.125f}, {1, 3, 300, 8, 2, 5.0f},      {2, 70, 1, 4, 4, 1.0f},
+        {1, 1, 1, 1, 1, 1.0f},       {2, 5, 7, 3, 4, 0.7f},   {1, 49, 49, 16, 16, 0.25f},
+        {3, 65, 33, 17, 31, 0.125f}, {1, 3, 300, 8, 2, 5.0f}, {2, 70, 1, 4, 4, 1.0f},
     };
     for (int variant = 0; variant < LAB_VARIANTS; variant++) {
         struct lab lab = lab_open_variant(variant);
@@ -146,7 +153,8 @@ struct moments {
 };
 
 /* The update of one parameter, after PyTorch's documentation. */
-static void want_update(enum kiln_optimizer_kind kind, const float *h, double norm, double g, struct moments *x)
+static void want_update(enum kiln_optimizer_kind kind, const float *h, double norm, double g,
+                        struct moments *x)
 {
     g /= (double)h[KILN_HYPER_LOSS_SCALE];
     double clip = (double)h[KILN_HYPER_CLIP_NORM], rate = (double)h[KILN_HYPER_LEARNING_RATE];
@@ -176,7 +184,8 @@ static void want_update(enum kiln_optimizer_kind kind, const float *h, double no
     x->ema += (1 - (double)h[KILN_HYPER_EMA_DECAY]) * (x->p - x->ema);
 }
 
-static void check_update(struct lab *lab, enum kiln_optimizer_kind kind, const float *hyper, bool finite)
+static void check_update(struct lab *lab, enum kiln_optimizer_kind kind, const float *hyper,
+                         bool finite)
 {
     enum { N = 10007 };
     static double want[4][N];
@@ -220,13 +229,16 @@ static void updates(void **unused)
 {
     (void)unused;
     static const float plain[KILN_HYPER_WORDS] = {
-        [KILN_HYPER_LEARNING_RATE] = 0.01f, [KILN_HYPER_BETA1] = 0.9f, [KILN_HYPER_BETA2] = 0.99f,
-        [KILN_HYPER_CORRECTION1] = 0.1f,    [KILN_HYPER_CORRECTION2] = 0.01f, [KILN_HYPER_LOSS_SCALE] = 1};
+        [KILN_HYPER_LEARNING_RATE] = 0.01f, [KILN_HYPER_BETA1] = 0.9f,
+        [KILN_HYPER_BETA2] = 0.99f,         [KILN_HYPER_CORRECTION1] = 0.1f,
+        [KILN_HYPER_CORRECTION2] = 0.01f,   [KILN_HYPER_LOSS_SCALE] = 1};
     static const float full[KILN_HYPER_WORDS] = {
-        [KILN_HYPER_LEARNING_RATE] = 0.1f, [KILN_HYPER_BETA1] = 0.5f, [KILN_HYPER_BETA2] = 0.9f,
-        [KILN_HYPER_EPSILON] = 1e-3f,      [KILN_HYPER_WEIGHT_DECAY] = 0.1f, [KILN_HYPER_CORRECTION1] = 0.5f,
-        [KILN_HYPER_CORRECTION2] = 0.1f,   [KILN_HYPER_CLIP_NORM] = 1, [KILN_HYPER_EMA_DECAY] = 0.99f,
-        [KILN_HYPER_CLAMP] = 0.5f,         [KILN_HYPER_LOSS_SCALE] = 8};
+        [KILN_HYPER_LEARNING_RATE] = 0.1f, [KILN_HYPER_BETA1] = 0.5f,
+        [KILN_HYPER_BETA2] = 0.9f,         [KILN_HYPER_EPSILON] = 1e-3f,
+        [KILN_HYPER_WEIGHT_DECAY] = 0.1f,  [KILN_HYPER_CORRECTION1] = 0.5f,
+        [KILN_HYPER_CORRECTION2] = 0.1f,   [KILN_HYPER_CLIP_NORM] = 1,
+        [KILN_HYPER_EMA_DECAY] = 0.99f,    [KILN_HYPER_CLAMP] = 0.5f,
+        [KILN_HYPER_LOSS_SCALE] = 8};
     for (int variant = 0; variant < LAB_VARIANTS; variant++) {
         struct lab lab = lab_open_variant(variant);
         for (int kind = 0; kind < KILN_OPTIMIZER_COUNT; kind++) {

@@ -28,9 +28,11 @@ static int64_t offset_in(enum kiln_layout layout, const int64_t n[4], const int6
     case KILN_LAYOUT_OIHW8O8I:
         return (((i[0] / 8 * n[1] / 8 + i[1] / 8) * taps + tap) * 8 + i[0] % 8) * 8 + i[1] % 8;
     case KILN_LAYOUT_OIHW16I16O:
-        return (((i[0] / 16 * n[1] / 16 + i[1] / 16) * taps + tap) * 16 + i[1] % 16) * 16 + i[0] % 16;
+        return (((i[0] / 16 * n[1] / 16 + i[1] / 16) * taps + tap) * 16 + i[1] % 16) * 16 +
+               i[0] % 16;
     case KILN_LAYOUT_OIHW16O16I:
-        return (((i[0] / 16 * n[1] / 16 + i[1] / 16) * taps + tap) * 16 + i[0] % 16) * 16 + i[1] % 16;
+        return (((i[0] / 16 * n[1] / 16 + i[1] / 16) * taps + tap) * 16 + i[0] % 16) * 16 +
+               i[1] % 16;
     case KILN_LAYOUT_OHWI16O:
         return ((i[0] / 16 * taps + tap) * n[1] + i[1]) * 16 + i[0] % 16;
     case KILN_LAYOUT_OHWI32O:
@@ -79,17 +81,20 @@ static void add_products(struct problem *p, enum kiln_step_kind kind)
                     for (int64_t i = 0; i < group_c; i++)
                         for (int64_t kh = 0; kh < s->kh; kh++)
                             for (int64_t kw = 0; kw < s->kw; kw++) {
-                                int64_t h = oh * s->conv.stride[0] + kh * s->conv.dilation[0] - s->conv.pad[0];
-                                int64_t w = ow * s->conv.stride[1] + kw * s->conv.dilation[1] - s->conv.pad[2];
+                                int64_t h = oh * s->conv.stride[0] + kh * s->conv.dilation[0] -
+                                            s->conv.pad[0];
+                                int64_t w = ow * s->conv.stride[1] + kw * s->conv.dilation[1] -
+                                            s->conv.pad[2];
                                 if (h < 0 || h >= s->h || w < 0 || w >= s->w)
                                     continue;
                                 int64_t c = o / group_o * group_c + i;
                                 int64_t xi = ((n * s->c + c) * s->h + h) * s->w + w;
                                 int64_t wi = ((o * group_c + i) * s->kh + kh) * s->kw + kw;
                                 int64_t yi = ((n * s->o + o) * s->oh + oh) * s->ow + ow;
-                                double term = kind == KILN_STEP_CONV              ? (double)p->x[xi] * p->w[wi]
-                                              : kind == KILN_STEP_CONV_INPUT_GRAD ? (double)p->y[yi] * p->w[wi]
-                                                                                  : (double)p->x[xi] * p->y[yi];
+                                double term = kind == KILN_STEP_CONV ? (double)p->x[xi] * p->w[wi]
+                                              : kind == KILN_STEP_CONV_INPUT_GRAD
+                                                  ? (double)p->y[yi] * p->w[wi]
+                                                  : (double)p->x[xi] * p->y[yi];
                                 int64_t at = kind == KILN_STEP_CONV              ? yi
                                              : kind == KILN_STEP_CONV_INPUT_GRAD ? xi
                                                                                  : wi;
@@ -110,9 +115,9 @@ static void compare(const struct problem *p, const char *name, bool winograd, co
     for (int64_t i = 0; i < p->out_count; i++) {
         double bound = winograd ? 1e-5 * largest : 2e-6 * p->magnitude[i] + 1e-30;
         if (!(fabs(got[i] - p->sum[i]) <= bound))
-            fail_msg("%s: element %lld is %.9g, not %.9g (bound %.3g); n%d c%d %dx%d o%d k%dx%d", name, (long long)i,
-                     (double)got[i], p->sum[i], bound, (int)p->s.n, (int)p->s.c, (int)p->s.h, (int)p->s.w,
-                     (int)p->s.o, (int)p->s.kh, (int)p->s.kw);
+            fail_msg("%s: element %lld is %.9g, not %.9g (bound %.3g); n%d c%d %dx%d o%d k%dx%d",
+                     name, (long long)i, (double)got[i], p->sum[i], bound, (int)p->s.n, (int)p->s.c,
+                     (int)p->s.h, (int)p->s.w, (int)p->s.o, (int)p->s.kh, (int)p->s.kw);
         error += (got[i] - p->sum[i]) * (got[i] - p->sum[i]);
         norm += p->sum[i] * p->sum[i];
     }
@@ -128,20 +133,28 @@ static void check_candidate(struct lab *lab, const struct problem *p, struct kil
 {
     struct kiln_step_conv *s = &step->as.conv;
     s->weight_layout = candidate->weight_layout;
-    float *x = stored(s->x_layout, p->xn, p->x, false), *y = stored(s->y_layout, p->yn, p->y, false),
+    float *x = stored(s->x_layout, p->xn, p->x, false),
+          *y = stored(s->y_layout, p->yn, p->y, false),
           *w = stored(s->weight_layout, p->wn, p->w, false);
     lab_clear(lab);
     s->x = lab_put(lab, KILN_F32, s->n * s->c * s->h * s->w,
                    step->kind == KILN_STEP_CONV_INPUT_GRAD ? NULL : x);
     s->weight = lab_put(lab, KILN_F32, p->wn[0] * p->wn[1] * s->kh * s->kw,
                         step->kind == KILN_STEP_CONV_WEIGHT_GRAD ? NULL : w);
-    s->y = lab_put(lab, KILN_F32, s->n * s->o * s->oh * s->ow, step->kind == KILN_STEP_CONV ? NULL : y);
+    s->y = lab_put(lab, KILN_F32, s->n * s->o * s->oh * s->ow,
+                   step->kind == KILN_STEP_CONV ? NULL : y);
     lab_run(lab, step, candidate);
     bool to_y = step->kind == KILN_STEP_CONV, to_x = step->kind == KILN_STEP_CONV_INPUT_GRAD;
-    float *got = stored(to_y ? s->y_layout : to_x ? s->x_layout : s->weight_layout, to_y   ? p->yn
-                                                                                    : to_x ? p->xn
-                                                                                           : p->wn,
-                        lab_at(lab, to_y ? s->y : to_x ? s->x : s->weight), true);
+    float *got = stored(to_y   ? s->y_layout
+                        : to_x ? s->x_layout
+                               : s->weight_layout,
+                        to_y   ? p->yn
+                        : to_x ? p->xn
+                               : p->wn,
+                        lab_at(lab, to_y   ? s->y
+                                    : to_x ? s->x
+                                           : s->weight),
+                        true);
     compare(p, candidate->name, candidate->winograd, got);
     free(got);
     free(x);
@@ -151,15 +164,19 @@ static void check_candidate(struct lab *lab, const struct problem *p, struct kil
 
 static bool fits(enum kiln_layout layout, int64_t c)
 {
-    return layout == KILN_LAYOUT_NCHW16C ? c % 16 == 0 : layout == KILN_LAYOUT_NCHW8C ? c % 8 == 0 : true;
+    return layout == KILN_LAYOUT_NCHW16C  ? c % 16 == 0
+           : layout == KILN_LAYOUT_NCHW8C ? c % 8 == 0
+                                          : true;
 }
 
 /* All layouts of x and y, all candidates; returns the number of runs. */
 static int check_direction(struct lab *lab, struct problem *p, enum kiln_step_kind kind)
 {
-    static const enum kiln_layout layouts[] = {KILN_LAYOUT_DENSE, KILN_LAYOUT_NHWC, KILN_LAYOUT_NCHW8C,
-                                               KILN_LAYOUT_NCHW16C};
-    const int64_t *n = kind == KILN_STEP_CONV ? p->yn : kind == KILN_STEP_CONV_INPUT_GRAD ? p->xn : p->wn;
+    static const enum kiln_layout layouts[] = {KILN_LAYOUT_DENSE, KILN_LAYOUT_NHWC,
+                                               KILN_LAYOUT_NCHW8C, KILN_LAYOUT_NCHW16C};
+    const int64_t *n = kind == KILN_STEP_CONV              ? p->yn
+                       : kind == KILN_STEP_CONV_INPUT_GRAD ? p->xn
+                                                           : p->wn;
     int runs = 0;
     p->out_count = n[0] * n[1] * n[2] * n[3];
     p->sum = calloc((size_t)p->out_count, sizeof *p->sum);
@@ -220,12 +237,20 @@ static void check_all(int variant)
     struct lab lab = lab_open_variant(variant);
     for (size_t i = 0; i < sizeof geometries / sizeof geometries[0]; i++) {
         const struct geometry *g = &geometries[i];
-        struct problem p = {.s = {.n = g->n, .c = g->c, .h = g->h, .w = g->w, .o = g->o, .kh = g->kh, .kw = g->kw,
+        struct problem p = {.s = {.n = g->n,
+                                  .c = g->c,
+                                  .h = g->h,
+                                  .w = g->w,
+                                  .o = g->o,
+                                  .kh = g->kh,
+                                  .kw = g->kw,
                                   .conv = g->conv}};
         struct kiln_step_conv *s = &p.s;
-        s->oh = (s->h + g->conv.pad[0] + g->conv.pad[1] - g->conv.dilation[0] * (s->kh - 1) - 1) / g->conv.stride[0] +
+        s->oh = (s->h + g->conv.pad[0] + g->conv.pad[1] - g->conv.dilation[0] * (s->kh - 1) - 1) /
+                    g->conv.stride[0] +
                 1;
-        s->ow = (s->w + g->conv.pad[2] + g->conv.pad[3] - g->conv.dilation[1] * (s->kw - 1) - 1) / g->conv.stride[1] +
+        s->ow = (s->w + g->conv.pad[2] + g->conv.pad[3] - g->conv.dilation[1] * (s->kw - 1) - 1) /
+                    g->conv.stride[1] +
                 1;
         memcpy(p.xn, (int64_t[]){s->n, s->c, s->h, s->w}, sizeof p.xn);
         memcpy(p.wn, (int64_t[]){s->o, s->c / g->conv.groups, s->kh, s->kw}, sizeof p.wn);

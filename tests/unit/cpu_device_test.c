@@ -59,8 +59,13 @@ static void products_do_not_depend_on_threads(void **unused)
     struct lab lab = lab_open(1, false);
     struct kiln_step step = {.kind = KILN_STEP_MATMUL};
     struct kiln_step_matmul *m = &step.as.matmul;
-    *m = (struct kiln_step_matmul){.batch = 3, .m = 210, .n = 530, .k = 301, .a_stride = {63210, 301, 1},
-                                   .b_stride = {159530, 530, 1}, .c_stride = {111300, 530, 1}};
+    *m = (struct kiln_step_matmul){.batch = 3,
+                                   .m = 210,
+                                   .n = 530,
+                                   .k = 301,
+                                   .a_stride = {63210, 301, 1},
+                                   .b_stride = {159530, 530, 1},
+                                   .c_stride = {111300, 530, 1}};
     m->a = put(&lab, 1, 3 * 63210);
     m->b = put(&lab, 2, 3 * 159530);
     m->c = lab_put(&lab, KILN_F32, 3 * 111300, NULL);
@@ -76,9 +81,18 @@ static void convolutions_do_not_depend_on_threads(void **unused)
         for (int blocked = 0; blocked < 2; blocked++) {
             struct kiln_step step = {.kind = (enum kiln_step_kind)kind};
             struct kiln_step_conv *s = &step.as.conv;
-            *s = (struct kiln_step_conv){.n = 19, .c = 3, .h = 13, .w = 17, .o = 32, .kh = 3, .kw = 3, .oh = 13,
-                                         .ow = 17, .conv = {{1, 1}, {1, 1}, {1, 1, 1, 1}, 1},
-                                         .y_layout = blocked ? KILN_LAYOUT_NCHW16C : KILN_LAYOUT_DENSE};
+            *s = (struct kiln_step_conv){.n = 19,
+                                         .c = 3,
+                                         .h = 13,
+                                         .w = 17,
+                                         .o = 32,
+                                         .kh = 3,
+                                         .kw = 3,
+                                         .oh = 13,
+                                         .ow = 17,
+                                         .conv = {{1, 1}, {1, 1}, {1, 1, 1, 1}, 1},
+                                         .y_layout =
+                                             blocked ? KILN_LAYOUT_NCHW16C : KILN_LAYOUT_DENSE};
             lab_clear(&lab);
             s->x = put(&lab, 1, 19 * 3 * 221);
             s->weight = put(&lab, 2, 32 * 27);
@@ -97,13 +111,18 @@ static void attention_does_not_depend_on_threads(void **unused)
             struct kiln_step step = {.kind = (enum kiln_step_kind)kind};
             struct kiln_step_attention *s = &step.as.attention;
             int64_t rows = 130, width = 24, count = batch * rows * width;
-            *s = (struct kiln_step_attention){.batch = batch, .n_q = rows, .n_k = rows, .width = width,
-                                              .v_width = width, .scale = 0.2f};
+            *s = (struct kiln_step_attention){.batch = batch,
+                                              .n_q = rows,
+                                              .n_k = rows,
+                                              .width = width,
+                                              .v_width = width,
+                                              .scale = 0.2f};
             for (int i = 0; i < 3; i++) {
                 int64_t stride = i == 0 ? rows * width : i == 1 ? width : 1;
                 s->q_stride[i] = s->k_stride[i] = s->v_stride[i] = s->d_out_stride[i] = stride;
             }
-            struct kiln_place *places[] = {&s->q, &s->k, &s->v, &s->out, &s->d_out, &s->d_q, &s->d_k, &s->d_v};
+            struct kiln_place *places[] = {&s->q,     &s->k,   &s->v,   &s->out,
+                                           &s->d_out, &s->d_q, &s->d_k, &s->d_v};
             lab_clear(&lab);
             for (uint32_t i = 0; i < 8; i++)
                 *places[i] = put(&lab, i + 1, count);
@@ -123,8 +142,9 @@ static void denormals_are_zero_while_steps_run(void **unused)
         float *x = malloc(N * sizeof *x);
         for (int i = 0; i < N; i++)
             x[i] = 0x1p-126f;
-        struct kiln_access accesses[2] = {{.place = lab_put(&lab, KILN_F32, N, x), .stride = {1}},
-                                          {.place = lab_put(&lab, KILN_F32, N, NULL), .stride = {1}, .store = true}};
+        struct kiln_access accesses[2] = {
+            {.place = lab_put(&lab, KILN_F32, N, x), .stride = {1}},
+            {.place = lab_put(&lab, KILN_F32, N, NULL), .stride = {1}, .store = true}};
         const struct kiln_instruction program[] = {
             {KILN_INSTRUCTION_LOAD, 1, false, -1, -1, -1, 0, {0}},
             {KILN_OP_CONST, 1, false, -1, -1, -1, -1, {.f = 0.5f}},
@@ -132,8 +152,12 @@ static void denormals_are_zero_while_steps_run(void **unused)
             {KILN_INSTRUCTION_STORE, 1, false, 2, -1, -1, 1, {0}},
         };
         struct kiln_step step = {.kind = KILN_STEP_LOOP};
-        step.as.loop = (struct kiln_loop){.n_dims = 1, .extent = {N}, .n_accesses = 2, .accesses = accesses,
-                                          .n_instructions = 4, .instructions = program};
+        step.as.loop = (struct kiln_loop){.n_dims = 1,
+                                          .extent = {N},
+                                          .n_accesses = 2,
+                                          .accesses = accesses,
+                                          .n_instructions = 4,
+                                          .instructions = program};
         lab_run_first(&lab, &step);
         const float *y = lab_at(&lab, accesses[1].place);
         for (int i = 0; i < N; i++)
@@ -155,7 +179,8 @@ static void an_unknown_algorithm_is_refused(void **unused)
     kiln_memory *regions[KILN_REGION_COUNT] = {NULL};
     kiln_exec *exec = NULL;
     struct kiln_error error = {""};
-    assert_int_equal(lab.backend->exec_create(lab.device, &steps, regions, &exec, &error), KILN_MACHINE);
+    assert_int_equal(lab.backend->exec_create(lab.device, &steps, regions, &exec, &error),
+                     KILN_MACHINE);
     assert_null(exec);
     assert_non_null(strstr(error.text, "strange"));
     lab_close(&lab);

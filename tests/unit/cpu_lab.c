@@ -12,7 +12,7 @@
 #include <cmocka.h>
 
 #define GUARD_BYTES 256
-#define GUARD_BYTE 0x5a
+#define GUARD_BYTE  0x5a
 
 struct lab lab_open(int threads, bool reference)
 {
@@ -162,14 +162,15 @@ float *lab_values(uint32_t seed, int64_t count)
     return values;
 }
 
-void lab_compare(const char *what, int64_t count, const float *got, const double *want, double relative,
-                 double absolute)
+void lab_compare(const char *what, int64_t count, const float *got, const double *want,
+                 double relative, double absolute)
 {
     for (int64_t i = 0; i < count; i++) {
         double bound = relative * fabs(want[i]) + absolute;
-        if (isnan(want[i]) ? isnan(got[i]) : (double)got[i] == want[i] || fabs(got[i] - want[i]) <= bound)
+        if (isnan(want[i]) ? isnan(got[i])
+                           : (double)got[i] == want[i] || fabs(got[i] - want[i]) <= bound)
             continue;
-        fail_msg("%s: element %lld of %lld is %.9g, not %.9g (bound %.3g)", what, (long long)i, (long long)count,
-                 (double)got[i], want[i], bound);
+        fail_msg("%s: element %lld of %lld is %.9g, not %.9g (bound %.3g)", what, (long long)i,
+                 (long long)count, (double)got[i], want[i], bound);
     }
 }

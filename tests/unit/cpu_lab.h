@@ -41,7 +41,7 @@ int lab_run_first(struct lab *, struct kiln_step *);
 float lab_value(uint32_t *state);
 float *lab_values(uint32_t seed, int64_t count);
 /* Fails unless |got - want| <= bound for all (NaN equals NaN). */
-void lab_compare(const char *what, int64_t count, const float *got, const double *want, double relative,
-                 double absolute);
+void lab_compare(const char *what, int64_t count, const float *got, const double *want,
+                 double relative, double absolute);
 
 #endif

@@ -17,10 +17,10 @@
 #include "cpu_lab.h"
 #include "tests/lib/steps.h"
 
-#define CASES 100
+#define CASES        100
 #define MAX_ELEMENTS 12000
 #define MAX_ACCESSES 32
-#define MAX_PROGRAM 128
+#define MAX_PROGRAM  128
 
 struct maker {
     uint32_t seed;
@@ -42,7 +42,8 @@ static int pick(struct maker *m, int n)
 
 static void make_domain(struct maker *m)
 {
-    static const int64_t extents[] = {1, 2, 3, 4, 5, 7, 8, 16, 17, 33, 49, 64, 100, 300, 1500, 5003};
+    static const int64_t extents[] = {1,  2,  3,  4,  5,   7,   8,    16,
+                                      17, 33, 49, 64, 100, 300, 1500, 5003};
     struct kiln_loop *loop = &m->loop;
     int64_t total = 1;
     bool reduces = pick(m, 3) > 0;
@@ -60,7 +61,8 @@ static void make_domain(struct maker *m)
 
 /* Dense strides in a random order of the dimensions that take part; returns
  * the elements spanned. */
-static int64_t make_strides(struct maker *m, int64_t stride[KILN_LOOP_MAX_DIMS], bool with_reduced, int broadcast)
+static int64_t make_strides(struct maker *m, int64_t stride[KILN_LOOP_MAX_DIMS], bool with_reduced,
+                            int broadcast)
 {
     const struct kiln_loop *loop = &m->loop;
     int order[KILN_LOOP_MAX_DIMS];
@@ -100,7 +102,10 @@ static int new_access(struct maker *m, bool store, bool with_reduced, enum kiln_
         else if (dtype == KILN_I32)
             ((int32_t *)(void *)small)[i] = (int32_t)(values[i] * 5);
     }
-    a->place = lab_put(m->lab, dtype, count, store ? NULL : dtype == KILN_F32 ? (void *)values : small);
+    a->place = lab_put(m->lab, dtype, count,
+                       store               ? NULL
+                       : dtype == KILN_F32 ? (void *)values
+                                           : small);
     free(values);
     free(small);
     return m->loop.n_accesses++;
@@ -118,12 +123,14 @@ static int emit(struct maker *m, struct kiln_instruction in, bool exact)
 
 static struct kiln_instruction instruction(int op, int section, int a, int b)
 {
-    return (struct kiln_instruction){(uint16_t)op, (uint8_t)section, false, (int16_t)a, (int16_t)b, -1, -1, {0}};
+    return (struct kiln_instruction){
+        (uint16_t)op, (uint8_t)section, false, (int16_t)a, (int16_t)b, -1, -1, {0}};
 }
 
 static int make_load(struct maker *m, int section)
 {
-    static const enum kiln_dtype dtypes[] = {KILN_F32, KILN_F32, KILN_F32, KILN_F32, KILN_U8, KILN_F16, KILN_I32};
+    static const enum kiln_dtype dtypes[] = {KILN_F32, KILN_F32, KILN_F32, KILN_F32,
+                                             KILN_U8,  KILN_F16, KILN_I32};
     enum kiln_dtype dtype = dtypes[pick(m, 7)];
     struct kiln_instruction in = instruction(KILN_INSTRUCTION_LOAD, section, -1, -1);
     in.access = (int16_t)new_access(m, false, section % 2 == 1, dtype);
@@ -145,9 +152,9 @@ static int any_register(struct maker *m, bool exact)
 
 static void make_op(struct maker *m, int section)
 {
-    static const int ops[] = {KILN_OP_ADD, KILN_OP_SUB, KILN_OP_MUL, KILN_OP_MAX, KILN_OP_MIN, KILN_OP_TANH,
-                              KILN_OP_SIGMOID, KILN_OP_NEG, KILN_OP_ABS, KILN_OP_ERF, KILN_OP_SIN, KILN_OP_SELECT,
-                              KILN_OP_CONST};
+    static const int ops[] = {KILN_OP_ADD,  KILN_OP_SUB,     KILN_OP_MUL,  KILN_OP_MAX, KILN_OP_MIN,
+                              KILN_OP_TANH, KILN_OP_SIGMOID, KILN_OP_NEG,  KILN_OP_ABS, KILN_OP_ERF,
+                              KILN_OP_SIN,  KILN_OP_SELECT,  KILN_OP_CONST};
     int op = ops[pick(m, 13)], a = any_register(m, false), b = any_register(m, false);
     b = b < 0 ? a : b;
     struct kiln_instruction in = instruction(op, section, a, -1);
@@ -161,7 +168,8 @@ static void make_op(struct maker *m, int section)
         int c = any_register(m, true), d = any_register(m, true);
         if (c < 0 || d < 0)
             return;
-        in = instruction(KILN_OP_SELECT, section, emit(m, instruction(KILN_OP_LESS, section, c, d), true), a);
+        in = instruction(KILN_OP_SELECT, section,
+                         emit(m, instruction(KILN_OP_LESS, section, c, d), true), a);
         in.c = (int16_t)b;
     } else if (op == KILN_OP_ADD || op == KILN_OP_SUB || op == KILN_OP_MUL || op == KILN_OP_MAX ||
                op == KILN_OP_MIN) {
@@ -218,8 +226,11 @@ static void make_program(struct maker *m)
         if (pass && m->any_reduced) {
             int a = any_register(m, false);
             if (a >= 0)
-                reduction = emit(m, instruction(pick(m, 3) ? KILN_INSTRUCTION_SUM : KILN_INSTRUCTION_MAX, section, a,
-                                                -1), false);
+                reduction =
+                    emit(m,
+                         instruction(pick(m, 3) ? KILN_INSTRUCTION_SUM : KILN_INSTRUCTION_MAX,
+                                     section, a, -1),
+                         false);
         }
         for (int k = first; pass && k < m->loop.n_instructions; k++)
             m->usable[k] = false;
@@ -266,7 +277,8 @@ static char *run_on(struct maker *m, struct lab *lab)
     return result;
 }
 
-static void compare_stores(const struct maker *m, uint32_t seed, char *got, char *want, int64_t bytes)
+static void compare_stores(const struct maker *m, uint32_t seed, char *got, char *want,
+                           int64_t bytes)
 {
     struct steps_memory a = {.region = {(unsigned char *)got}, .bytes = {bytes}};
     struct steps_memory b = {.region = {(unsigned char *)want}, .bytes = {bytes}};
@@ -281,7 +293,8 @@ static void compare_stores(const struct maker *m, uint32_t seed, char *got, char
             double x = steps_load(&a, &to->place, e), y = steps_load(&b, &to->place, e);
             double relative = to->place.dtype == KILN_F16 ? 2e-3 : 1e-5;
             if (!(fabs(x - y) <= relative * (1 + fabs(y))))
-                fail_msg("case %u: store %d, element %lld: %.9g, not %.9g", seed, i, (long long)e, x, y);
+                fail_msg("case %u: store %d, element %lld: %.9g, not %.9g", seed, i, (long long)e,
+                         x, y);
         }
     }
     assert_null(a.error);

@@ -12,23 +12,26 @@
 
 static struct kiln_instruction load(int section, int access)
 {
-    return (struct kiln_instruction){KILN_INSTRUCTION_LOAD, (uint8_t)section, false, -1, -1, -1, (int16_t)access, {0}};
+    return (struct kiln_instruction){
+        KILN_INSTRUCTION_LOAD, (uint8_t)section, false, -1, -1, -1, (int16_t)access, {0}};
 }
 
 static struct kiln_instruction store(int section, int a, int access)
 {
-    return (struct kiln_instruction){KILN_INSTRUCTION_STORE, (uint8_t)section, false, (int16_t)a, -1, -1,
-                                     (int16_t)access, {0}};
+    return (struct kiln_instruction){
+        KILN_INSTRUCTION_STORE, (uint8_t)section, false, (int16_t)a, -1, -1, (int16_t)access, {0}};
 }
 
 static struct kiln_instruction op(int section, int code, int a, int b)
 {
-    return (struct kiln_instruction){(uint16_t)code, (uint8_t)section, false, (int16_t)a, (int16_t)b, -1, -1, {0}};
+    return (struct kiln_instruction){
+        (uint16_t)code, (uint8_t)section, false, (int16_t)a, (int16_t)b, -1, -1, {0}};
 }
 
 static struct kiln_instruction constant(int section, float value)
 {
-    return (struct kiln_instruction){KILN_OP_CONST, (uint8_t)section, false, -1, -1, -1, -1, {.f = value}};
+    return (struct kiln_instruction){KILN_OP_CONST, (uint8_t)section, false, -1, -1, -1, -1,
+                                     {.f = value}};
 }
 
 /*
@@ -52,7 +55,9 @@ static void check_softmax(struct lab *lab, int64_t outer, int64_t n, int64_t inn
     struct kiln_access accesses[3] = {
         {.place = lab_put(lab, KILN_F32, count, x), .stride = {n * inner, inner, 1}},
         {.place = lab_put(lab, KILN_F32, inner, scale), .stride = {0, 0, 1}},
-        {.place = lab_put(lab, KILN_F32, count, NULL), .stride = {n * inner, inner, 1}, .store = true},
+        {.place = lab_put(lab, KILN_F32, count, NULL),
+         .stride = {n * inner, inner, 1},
+         .store = true},
     };
     const struct kiln_instruction program[] = {
         load(0, 1),                         /* 0 */
@@ -74,8 +79,11 @@ static void check_softmax(struct lab *lab, int64_t outer, int64_t n, int64_t inn
         store(5, 15, 2),                    /* 16 */
     };
     struct kiln_step step = {.kind = KILN_STEP_LOOP};
-    step.as.loop = (struct kiln_loop){.n_dims = 3, .extent = {outer, n, inner}, .reduced = {false, true, false},
-                                      .n_accesses = 3, .accesses = accesses,
+    step.as.loop = (struct kiln_loop){.n_dims = 3,
+                                      .extent = {outer, n, inner},
+                                      .reduced = {false, true, false},
+                                      .n_accesses = 3,
+                                      .accesses = accesses,
                                       .n_instructions = (int)(sizeof program / sizeof program[0]),
                                       .instructions = program};
     lab_run_first(lab, &step);
@@ -88,8 +96,9 @@ static void check_softmax(struct lab *lab, int64_t outer, int64_t n, int64_t inn
 static void softmax(void **unused)
 {
     (void)unused;
-    static const int64_t sizes[][3] = {{1, 1, 1},   {1, 7, 1},     {5, 1, 3},    {300, 49, 1},  {3, 5000, 1}, {2, 17, 16},
-                                       {1, 300, 37}, {2, 10, 1009}, {70, 300, 1}, {1, 1030, 64}, {9, 2, 2000}};
+    static const int64_t sizes[][3] = {{1, 1, 1},    {1, 7, 1},     {5, 1, 3},    {300, 49, 1},
+                                       {3, 5000, 1}, {2, 17, 16},   {1, 300, 37}, {2, 10, 1009},
+                                       {70, 300, 1}, {1, 1030, 64}, {9, 2, 2000}};
     for (int variant = 0; variant < LAB_VARIANTS; variant++) {
         struct lab lab = lab_open_variant(variant);
         for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++)

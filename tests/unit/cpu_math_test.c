@@ -13,11 +13,13 @@
 #include "cpu_lab.h"
 
 #define SWEEP 100003
-#define ULPS 4.0
+#define ULPS  4.0
 
-static const float special[] = {0.0f, -0.0f, 1.0f, -1.0f, INFINITY, -INFINITY, NAN, 0x1p-126f, -0x1p-126f, 88.7f, 88.73f,
-                                89.0f, -87.3f, -104.0f, 0x1.fffffep127f, 0.5f, 2.0f, -2.0f, 3.0f, -3.0f, 1e6f, 1e7f,
-                                1e10f, 1e-8f, -1e-8f, 0x1.000002p0f, 0x1.fffffep-1f, 0.95f, 4.0f, 10.0f, 9.0f};
+static const float special[] = {
+    0.0f,  -0.0f,  1.0f,  -1.0f,  INFINITY, -INFINITY,       NAN,    0x1p-126f,     -0x1p-126f,
+    88.7f, 88.73f, 89.0f, -87.3f, -104.0f,  0x1.fffffep127f, 0.5f,   2.0f,          -2.0f,
+    3.0f,  -3.0f,  1e6f,  1e7f,   1e10f,    1e-8f,           -1e-8f, 0x1.000002p0f, 0x1.fffffep-1f,
+    0.95f, 4.0f,   10.0f, 9.0f};
 #define N_SPECIAL (int)(sizeof special / sizeof special[0])
 
 static double sigmoid(double x)
@@ -32,10 +34,12 @@ struct function {
 };
 
 static const struct function functions[] = {
-    {KILN_OP_EXP, "exp", exp},       {KILN_OP_EXPM1, "expm1", expm1}, {KILN_OP_LOG, "log", log},
-    {KILN_OP_LOG1P, "log1p", log1p}, {KILN_OP_SQRT, "sqrt", sqrt},    {KILN_OP_SIN, "sin", sin},
-    {KILN_OP_COS, "cos", cos},       {KILN_OP_TANH, "tanh", tanh},    {KILN_OP_ERF, "erf", erf},
-    {KILN_OP_SIGMOID, "sigmoid", sigmoid}, {KILN_OP_FLOOR, "floor", floor},
+    {KILN_OP_EXP, "exp", exp},       {KILN_OP_EXPM1, "expm1", expm1},
+    {KILN_OP_LOG, "log", log},       {KILN_OP_LOG1P, "log1p", log1p},
+    {KILN_OP_SQRT, "sqrt", sqrt},    {KILN_OP_SIN, "sin", sin},
+    {KILN_OP_COS, "cos", cos},       {KILN_OP_TANH, "tanh", tanh},
+    {KILN_OP_ERF, "erf", erf},       {KILN_OP_SIGMOID, "sigmoid", sigmoid},
+    {KILN_OP_FLOOR, "floor", floor},
 };
 
 /* Every exponent, signs alternating, and a dense part near 0. */
@@ -57,7 +61,9 @@ static float *arguments(int64_t *count)
 static double ulps(float got, double want)
 {
     if (isnan(want) || isinf((float)want))
-        return isnan(want) ? !isnan(got) * 1e9 : got == (float)want || fabs(want) > 3.4e38 ? 0 : 1e9;
+        return isnan(want)                                 ? !isnan(got) * 1e9
+               : got == (float)want || fabs(want) > 3.4e38 ? 0
+                                                           : 1e9;
     int exponent;
     frexp(want, &exponent);
     double unit = ldexp(1, (exponent < -125 ? -125 : exponent) - 24);
@@ -65,7 +71,8 @@ static double ulps(float got, double want)
     return error <= 0x1p-126 ? 0 : error / unit;
 }
 
-static void run_op(struct lab *lab, int op, int64_t count, const float *a, const float *b, float *out)
+static void run_op(struct lab *lab, int op, int64_t count, const float *a, const float *b,
+                   float *out)
 {
     lab_clear(lab);
     struct kiln_access accesses[3] = {
@@ -80,8 +87,12 @@ static void run_op(struct lab *lab, int op, int64_t count, const float *a, const
         {KILN_INSTRUCTION_STORE, 1, false, 2, -1, -1, 2, {0}},
     };
     struct kiln_step step = {.kind = KILN_STEP_LOOP};
-    step.as.loop = (struct kiln_loop){.n_dims = 1, .extent = {count}, .n_accesses = 3, .accesses = accesses,
-                                      .n_instructions = 4, .instructions = program};
+    step.as.loop = (struct kiln_loop){.n_dims = 1,
+                                      .extent = {count},
+                                      .n_accesses = 3,
+                                      .accesses = accesses,
+                                      .n_instructions = 4,
+                                      .instructions = program};
     lab_run_first(lab, &step);
     memcpy(out, lab_at(lab, accesses[2].place), (size_t)count * sizeof *out);
 }
@@ -134,7 +145,8 @@ static void powers(void **unused)
         for (int i = 0; i < N; i++) {
             double want = pow((double)a[i], (double)b[i]), error = ulps(y[i], want);
             if (error > ULPS)
-                fail_msg("pow(%.9g, %.9g) = %.9g, not %.9g", (double)a[i], (double)b[i], (double)y[i], want);
+                fail_msg("pow(%.9g, %.9g) = %.9g, not %.9g", (double)a[i], (double)b[i],
+                         (double)y[i], want);
         }
         free(a);
         free(b);
@@ -145,6 +157,7 @@ static void powers(void **unused)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(elementary_functions), cmocka_unit_test(powers)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(elementary_functions),
+                                       cmocka_unit_test(powers)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

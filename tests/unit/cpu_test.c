@@ -12,13 +12,17 @@
 #include "core/api/rng.h"
 #include "cpu_lab.h"
 
-static void check_matmul(struct lab *lab, int64_t batch, int64_t m, int64_t n, int64_t k, bool ta, bool tb)
+static void check_matmul(struct lab *lab, int64_t batch, int64_t m, int64_t n, int64_t k, bool ta,
+                         bool tb)
 {
     float *a = lab_values(1, batch * m * k), *b = lab_values(2, batch * k * n);
     double *want = calloc((size_t)(batch * m * n), sizeof *want);
     struct kiln_step step = {.kind = KILN_STEP_MATMUL};
     struct kiln_step_matmul *s = &step.as.matmul;
-    *s = (struct kiln_step_matmul){.batch = batch, .m = m, .n = n, .k = k,
+    *s = (struct kiln_step_matmul){.batch = batch,
+                                   .m = m,
+                                   .n = n,
+                                   .k = k,
                                    .a_stride = {m * k, ta ? 1 : k, ta ? m : 1},
                                    .b_stride = {k * n, tb ? 1 : n, tb ? k : 1},
                                    .c_stride = {m * n, n, 1}};
@@ -37,7 +41,8 @@ static void check_matmul(struct lab *lab, int64_t batch, int64_t m, int64_t n, i
     assert_true(count >= 1);
     for (int i = 0; i < count; i++) {
         lab_run(lab, &step, &candidates[i]);
-        lab_compare(candidates[i].name, batch * m * n, lab_at(lab, s->c), want, 1e-6, 1e-6 * sqrt((double)k));
+        lab_compare(candidates[i].name, batch * m * n, lab_at(lab, s->c), want, 1e-6,
+                    1e-6 * sqrt((double)k));
     }
     free(a);
     free(b);
@@ -47,38 +52,45 @@ static void check_matmul(struct lab *lab, int64_t batch, int64_t m, int64_t n, i
 static void matmul_of_all_forms(void **unused)
 {
     (void)unused;
-    static const int64_t sizes[][4] = {{1, 1, 1, 1},   {1, 5, 7, 3},     {3, 17, 33, 19}, {1, 64, 48, 128},
-                                       {2, 1, 37, 65}, {4, 49, 49, 16},  {1, 130, 1, 70}, {1, 3, 200, 1},
-                                       {1, 128, 400, 784}};
+    static const int64_t sizes[][4] = {{1, 1, 1, 1},     {1, 5, 7, 3},   {3, 17, 33, 19},
+                                       {1, 64, 48, 128}, {2, 1, 37, 65}, {4, 49, 49, 16},
+                                       {1, 130, 1, 70},  {1, 3, 200, 1}, {1, 128, 400, 784}};
     for (int variant = 0; variant < LAB_VARIANTS; variant++) {
         struct lab lab = lab_open_variant(variant);
         for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++)
             for (int form = 0; form < 4; form++)
-                check_matmul(&lab, sizes[i][0], sizes[i][1], sizes[i][2], sizes[i][3], form & 1, form >> 1);
+                check_matmul(&lab, sizes[i][0], sizes[i][1], sizes[i][2], sizes[i][3], form & 1,
+                             form >> 1);
         lab_close(&lab);
     }
 }
 
 /* argmax, gather and scatter of one geometry, inner in {1, 16} */
-static void check_window(struct lab *lab, int64_t inner, int64_t h, int64_t w, struct kiln_window window)
+static void check_window(struct lab *lab, int64_t inner, int64_t h, int64_t w,
+                         struct kiln_window window)
 {
-    int64_t outer = 3, oh = (h + window.pad[0] + window.pad[1] - window.size[0]) / window.stride[0] + 1,
+    int64_t outer = 3,
+            oh = (h + window.pad[0] + window.pad[1] - window.size[0]) / window.stride[0] + 1,
             ow = (w + window.pad[2] + window.pad[3] - window.size[1]) / window.stride[1] + 1;
     int64_t nx = outer * h * w * inner, ny = outer * oh * ow * inner;
     float *x = lab_values(3, nx), *d_y = lab_values(4, ny);
     for (int64_t i = 0; i < nx; i++)
         x[i] = i % 61 == 7 ? NAN : i % 5 == 0 ? -INFINITY : roundf(x[i] * 4); /* with ties */
-    double *gathered = calloc((size_t)ny, sizeof *gathered), *scattered = calloc((size_t)nx, sizeof *scattered);
+    double *gathered = calloc((size_t)ny, sizeof *gathered),
+           *scattered = calloc((size_t)nx, sizeof *scattered);
     int32_t *index = calloc((size_t)ny, sizeof *index);
     for (int64_t at = 0; at < ny; at++) {
-        int64_t i = at % inner, j = at / inner % ow, k = at / inner / ow % oh, o = at / inner / ow / oh;
+        int64_t i = at % inner, j = at / inner % ow, k = at / inner / ow % oh,
+                o = at / inner / ow / oh;
         double best = -INFINITY;
         index[at] = -1;
         for (int64_t y = k * window.stride[0] - window.pad[0], y1 = y + window.size[0]; y < y1; y++)
-            for (int64_t z = j * window.stride[1] - window.pad[2], z1 = z + window.size[1]; z < z1; z++) {
+            for (int64_t z = j * window.stride[1] - window.pad[2], z1 = z + window.size[1]; z < z1;
+                 z++) {
                 if (y < 0 || y >= h || z < 0 || z >= w)
                     continue;
-                index[at] = index[at] < 0 ? (int32_t)(y * w + z) : index[at]; /* of nothing but -inf */
+                index[at] =
+                    index[at] < 0 ? (int32_t)(y * w + z) : index[at]; /* of nothing but -inf */
                 if (isnan(best) || x[((o * h + y) * w + z) * inner + i] <= best)
                     continue;
                 best = x[((o * h + y) * w + z) * inner + i];
@@ -89,8 +101,8 @@ static void check_window(struct lab *lab, int64_t inner, int64_t h, int64_t w, s
     }
     struct kiln_step step = {.kind = KILN_STEP_WINDOW_ARGMAX};
     struct kiln_step_window *s = &step.as.window;
-    *s = (struct kiln_step_window){.outer = outer, .inner = inner, .h = h, .w = w, .oh = oh, .ow = ow,
-                                   .window = window};
+    *s = (struct kiln_step_window){
+        .outer = outer, .inner = inner, .h = h, .w = w, .oh = oh, .ow = ow, .window = window};
     lab_clear(lab);
     s->x = lab_put(lab, KILN_F32, nx, x);
     s->index = lab_put(lab, KILN_I32, ny, NULL);
@@ -141,7 +153,8 @@ static void resampling(void **unused)
             float *x = lab_values(5, nx);
             double *want = calloc((size_t)ny, sizeof *want);
             for (int64_t at = 0; at < ny; at++) {
-                int64_t c = at % inner, j = at / inner % 3, i = at / inner / 3 % 5, o = at / inner / 15;
+                int64_t c = at % inner, j = at / inner % 3, i = at / inner / 3 % 5,
+                        o = at / inner / 15;
                 for (int32_t p = v_row[i]; p < v_row[i + 1]; p++)
                     for (int32_t q = u_row[j]; q < u_row[j + 1]; q++)
                         want[at] += (double)v_weight[p] * u_weight[q] *
@@ -149,7 +162,8 @@ static void resampling(void **unused)
             }
             struct kiln_step step = {.kind = KILN_STEP_RESAMPLE};
             struct kiln_step_resample *s = &step.as.resample;
-            *s = (struct kiln_step_resample){.outer = outer, .inner = inner,
+            *s = (struct kiln_step_resample){.outer = outer,
+                                             .inner = inner,
                                              .vertical = {5, 3, v_row, v_column, v_weight},
                                              .horizontal = {3, 4, u_row, u_column, u_weight}};
             s->x = lab_put(&lab, KILN_F32, nx, x);
@@ -199,10 +213,11 @@ static void rows(void **unused)
     }
 }
 
-static double wanted_random(const struct kiln_rng *rng, const int32_t *key, uint32_t sample, uint32_t e)
+static double wanted_random(const struct kiln_rng *rng, const int32_t *key, uint32_t sample,
+                            uint32_t e)
 {
-    uint32_t counter[4] = {e / 4, (uint32_t)key[KILN_RNG_FIRST_SAMPLE] + sample, (uint32_t)key[KILN_RNG_STEP],
-                           rng->stream};
+    uint32_t counter[4] = {e / 4, (uint32_t)key[KILN_RNG_FIRST_SAMPLE] + sample,
+                           (uint32_t)key[KILN_RNG_STEP], rng->stream};
     uint32_t seed[2] = {(uint32_t)key[0], (uint32_t)key[1]}, word[4];
     kiln_philox(counter, seed, word);
     if (rng->kind == KILN_RNG_INTEGER)
@@ -232,7 +247,8 @@ static void random_numbers(void **unused)
                 lab_run_first(&lab, &step);
                 double *want = calloc((size_t)n, sizeof *want);
                 for (int64_t i = 0; i < n; i++) {
-                    want[i] = wanted_random(&s->rng, key, (uint32_t)(i / per_sample), (uint32_t)(i % per_sample));
+                    want[i] = wanted_random(&s->rng, key, (uint32_t)(i / per_sample),
+                                            (uint32_t)(i % per_sample));
                     if (kind == KILN_RNG_INTEGER)
                         assert_int_equal(((int32_t *)lab_at(&lab, s->out))[i], (int32_t)want[i]);
                 }
@@ -246,8 +262,9 @@ static void random_numbers(void **unused)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(matmul_of_all_forms), cmocka_unit_test(windows), cmocka_unit_test(resampling),
-        cmocka_unit_test(rows),                cmocka_unit_test(random_numbers),
+        cmocka_unit_test(matmul_of_all_forms), cmocka_unit_test(windows),
+        cmocka_unit_test(resampling),          cmocka_unit_test(rows),
+        cmocka_unit_test(random_numbers),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -432,12 +432,12 @@ static void mixtures_are_parsed(void **unused)
     static const struct {
         const char *text, *message;
     } cases[] = {
-        {"", "component 1: expected"},        {"1 2 3", "component 1: expected"},
-        {"1 2 3 4 5 6", "component 1"},       {"1 2 3 4 |", "component 2: expected"},
+        {"", "component 1: expected"},         {"1 2 3", "component 1: expected"},
+        {"1 2 3 4 5 6", "component 1"},        {"1 2 3 4 |", "component 2: expected"},
         {"1 2 3 4 || 1 2 3 4", "component 2"}, {"1 2 3 x", "component 1"},
-        {"1 2 3 0", "component 1: weight"},   {"0 2 3 1", "component 1: weight"},
+        {"1 2 3 0", "component 1: weight"},    {"0 2 3 1", "component 1: weight"},
         {"1 2 3 1 -1", "component 1: weight"}, {"nan 2 3 1", "component 1"},
-        {"1 inf 3 1", "component 1"},         {"1 2 3 4 5 6 7 8 9", "component 1"},
+        {"1 inf 3 1", "component 1"},          {"1 2 3 4 5 6 7 8 9", "component 1"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         assert_int_equal(kiln_mixture_parse(cases[i].text, &mixture, &error), KILN_INPUT);
@@ -495,7 +495,8 @@ static void errors_name_the_line(void **unused)
         {"[data]\n\nimages = /absent\n",
          "a.ini:3: [data] images: /absent: cannot open: No such file or directory"},
         {"[data]\nsource = cifar10\nfolder = /absent\n",
-         "a.ini:3: [data] folder: /absent/data_batch_1.bin: cannot open: No such file or directory"},
+         "a.ini:3: [data] folder: /absent/data_batch_1.bin: cannot open: No such file or "
+         "directory"},
         {"[data]\nsource = points\nmixture = 1 2\n", "a.ini:3: [data] mixture: component 1: "},
         {"[data]\nsource = images\n", "default: [data] folder: not set"},
     };

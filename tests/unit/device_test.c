@@ -79,10 +79,24 @@ static const struct kiln_backend cpu = {.name = "cpu"}, opencl = {.name = "openc
 static const struct kiln_device_entry entries[] = {
     {"cpu", &cpu, 0, false, {.type = KILN_DEVICE_CPU, .name = "AMD EPYC", .compute_units = 2}},
     {"cpu:ref", &cpu, 0, true, {.type = KILN_DEVICE_CPU, .name = "AMD EPYC", .compute_units = 2}},
-    {"opencl:0", &opencl, 0, false, {.type = KILN_DEVICE_CPU, .name = "pthread-AMD EPYC", .compute_units = 2}},
-    {"opencl:1", &opencl, 1, false,
-     {.type = KILN_DEVICE_GPU, .name = "Small Graphics", .compute_units = 90, .clock_mhz = 1500, .unified_memory = true}},
-    {"opencl:2", &opencl, 2, false,
+    {"opencl:0",
+     &opencl,
+     0,
+     false,
+     {.type = KILN_DEVICE_CPU, .name = "pthread-AMD EPYC", .compute_units = 2}},
+    {"opencl:1",
+     &opencl,
+     1,
+     false,
+     {.type = KILN_DEVICE_GPU,
+      .name = "Small Graphics",
+      .compute_units = 90,
+      .clock_mhz = 1500,
+      .unified_memory = true}},
+    {"opencl:2",
+     &opencl,
+     2,
+     false,
      {.type = KILN_DEVICE_GPU, .name = "Big Graphics", .compute_units = 60, .clock_mhz = 1500}},
 };
 
@@ -120,15 +134,16 @@ static void devices_are_chosen_by_name(void **unused)
 
 /* --- probe --------------------------------------------------------------- */
 
-#define DEVICE_LINE "printf '%s\\n' '{\"device\":0,\"type\":1,\"name\":\"A GPU\",\"memory_bytes\":4096}'\n"
+#define DEVICE_LINE                                                                                \
+    "printf '%s\\n' '{\"device\":0,\"type\":1,\"name\":\"A GPU\",\"memory_bytes\":4096}'\n"
 #define ENUMERATED "echo '{\"enumerated\":1}'\n"
 
 static struct kiln_probe *probe_with(const char *script, bool fresh)
 {
     static struct kiln_probe probe;
     char text[2048];
-    snprintf(text, sizeof text, "#!/bin/sh\necho x >> %s/count\n[ \"$1\" = %s ] || exit 9\n%s", folder,
-             KILN_PROBE_COMMAND, script);
+    snprintf(text, sizeof text, "#!/bin/sh\necho x >> %s/count\n[ \"$1\" = %s ] || exit 9\n%s",
+             folder, KILN_PROBE_COMMAND, script);
     if (script)
         write_file(in_folder("probe"), text, strlen(text), 0700);
     setenv("KILN_PROBE_PROGRAM", in_folder("probe"), 1);
@@ -139,9 +154,10 @@ static struct kiln_probe *probe_with(const char *script, bool fresh)
 static void a_good_answer_is_read(void **unused)
 {
     (void)unused;
-    struct kiln_probe *probe =
-        probe_with("echo driver noise\n" DEVICE_LINE ENUMERATED
-                   "echo '{\"device\":0,\"opened\":true,\"reason\":\"\"}'\necho '{\"done\":true}'\n", true);
+    struct kiln_probe *probe = probe_with(
+        "echo driver noise\n" DEVICE_LINE ENUMERATED
+        "echo '{\"device\":0,\"opened\":true,\"reason\":\"\"}'\necho '{\"done\":true}'\n",
+        true);
     assert_true(probe->done && probe->usable);
     assert_string_equal(probe->reason, "");
     assert_int_equal(probe->n, 1);
@@ -158,7 +174,8 @@ static void a_good_answer_is_read(void **unused)
 static void a_crash_is_a_reason(void **unused)
 {
     (void)unused;
-    struct kiln_probe *probe = probe_with("echo 'Option registered more than once' >&2\nkill -ABRT $$\n", true);
+    struct kiln_probe *probe =
+        probe_with("echo 'Option registered more than once' >&2\nkill -ABRT $$\n", true);
     assert_true(probe->done && !probe->usable);
     assert_non_null(strstr(probe->reason, "signal 6"));
     assert_non_null(strstr(probe->reason, "registered more than once"));
@@ -172,7 +189,8 @@ static void a_crash_is_a_reason(void **unused)
 
     /* hostile numbers */
     probe = probe_with("echo '{\"device\":1000000000000}'\necho '{\"device\":-1,\"opened\":true}'\n"
-                       "echo '{\"device\":3}'\n{ \"\n", true);
+                       "echo '{\"device\":3}'\n{ \"\n",
+                       true);
     assert_false(probe->usable);
     assert_int_equal(probe->n, 0);
 
@@ -204,15 +222,16 @@ static long count_of_calls(void)
 static void the_answer_is_kept(void **unused)
 {
     (void)unused;
-    const char *script = DEVICE_LINE ENUMERATED "echo '{\"device\":0,\"opened\":true}'\necho '{\"done\":true}'\n";
+    const char *script =
+        DEVICE_LINE ENUMERATED "echo '{\"device\":0,\"opened\":true}'\necho '{\"done\":true}'\n";
     probe_with(script, true);
     long before = count_of_calls();
     struct timespec start, end;
     clock_gettime(CLOCK_MONOTONIC, &start);
     struct kiln_probe *probe = probe_with(NULL, false);
     clock_gettime(CLOCK_MONOTONIC, &end);
-    print_message("warm probe: %.3f ms\n",
-                  1e3 * (double)(end.tv_sec - start.tv_sec) + 1e-6 * (double)(end.tv_nsec - start.tv_nsec));
+    print_message("warm probe: %.3f ms\n", 1e3 * (double)(end.tv_sec - start.tv_sec) +
+                                               1e-6 * (double)(end.tv_nsec - start.tv_nsec));
     assert_int_equal(count_of_calls(), before);
     assert_true(probe->usable && probe->devices[0].usable);
     assert_string_equal(probe->devices[0].caps.name, "A GPU");
@@ -290,9 +309,12 @@ static void the_user_says_how_threads_wait(void **unused)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(bad_modules_are_refused), cmocka_unit_test(devices_are_chosen_by_name),
-        cmocka_unit_test(a_good_answer_is_read),   cmocka_unit_test(a_crash_is_a_reason),
-        cmocka_unit_test(a_hang_is_ended),         cmocka_unit_test(the_answer_is_kept),
+        cmocka_unit_test(bad_modules_are_refused),
+        cmocka_unit_test(devices_are_chosen_by_name),
+        cmocka_unit_test(a_good_answer_is_read),
+        cmocka_unit_test(a_crash_is_a_reason),
+        cmocka_unit_test(a_hang_is_ended),
+        cmocka_unit_test(the_answer_is_kept),
         cmocka_unit_test(the_cache_is_private),
         cmocka_unit_test(other_threads_make_a_machine_busy),
         cmocka_unit_test(the_user_says_how_threads_wait),

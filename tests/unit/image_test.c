@@ -159,9 +159,11 @@ static void a_grid_has_every_picture_in_place(void **unused)
         for (int64_t x = 0; x < image.width; x++)
             for (int c = 0; c < C; c++) {
                 int64_t cell_x = x - PADDING, cell_y = y - PADDING;
-                int64_t i = cell_y / (H * SCALE + PADDING) * COLUMNS + cell_x / (W * SCALE + PADDING);
+                int64_t i =
+                    cell_y / (H * SCALE + PADDING) * COLUMNS + cell_x / (W * SCALE + PADDING);
                 int64_t px = cell_x % (W * SCALE + PADDING), py = cell_y % (H * SCALE + PADDING);
-                bool inside = cell_x >= 0 && cell_y >= 0 && px < W * SCALE && py < H * SCALE && i < N;
+                bool inside =
+                    cell_x >= 0 && cell_y >= 0 && px < W * SCALE && py < H * SCALE && i < N;
                 int expected =
                     inside ? 1 + (int)(((i * C + c) * H + py / SCALE) * W + px / SCALE) : 250;
                 assert_int_equal(image.pixels[(y * image.width + x) * C + c], expected);

@@ -39,9 +39,15 @@ static kiln_device *open_lab(void)
 
 static struct kiln_step matmul(void)
 {
-    return (struct kiln_step){.kind = KILN_STEP_MATMUL, .label = "product", .as.matmul = {
-        .batch = 1, .m = 6, .n = 5, .k = 7,
-        .a_stride = {42, 7, 1}, .b_stride = {35, 5, 1}, .c_stride = {30, 5, 1}}};
+    return (struct kiln_step){.kind = KILN_STEP_MATMUL,
+                              .label = "product",
+                              .as.matmul = {.batch = 1,
+                                            .m = 6,
+                                            .n = 5,
+                                            .k = 7,
+                                            .a_stride = {42, 7, 1},
+                                            .b_stride = {35, 5, 1},
+                                            .c_stride = {30, 5, 1}}};
 }
 
 static void the_fastest_right_one_wins(void **unused)
@@ -51,12 +57,14 @@ static void the_fastest_right_one_wins(void **unused)
     struct kiln_step step = matmul();
     struct kiln_candidate candidates[KILN_MAX_CANDIDATES];
     struct kiln_measured measured[KILN_MAX_CANDIDATES];
-    int n = kiln_device_backend(device)->candidates(kiln_device_backend_state(device), &step, candidates);
+    int n = kiln_device_backend(device)->candidates(kiln_device_backend_state(device), &step,
+                                                    candidates);
     assert_int_equal(n, 4);
     double spent;
     warnings.length = 0;
     assert_int_equal(kiln_measure_step(device, &step, n, candidates, 5, measured, &spent), 1);
-    assert_true(measured[0].seconds > 1e-3 && measured[1].seconds < measured[0].seconds && spent > 0);
+    assert_true(measured[0].seconds > 1e-3 && measured[1].seconds < measured[0].seconds &&
+                spent > 0);
     assert_false(measured[0].dropped || measured[1].dropped);
     assert_true(measured[2].dropped && measured[2].difference > 1);
     assert_true(measured[3].dropped);
@@ -106,15 +114,20 @@ static void memory_is_accounted(void **unused)
     kiln_device *device = open_lab();
     struct kiln_error error;
     kiln_memory *memory[4] = {NULL};
-    assert_int_equal(kiln_device_memory_create(device, 9 << 20, "states", &memory[0], &error), KILN_MACHINE);
+    assert_int_equal(kiln_device_memory_create(device, 9 << 20, "states", &memory[0], &error),
+                     KILN_MACHINE);
     assert_non_null(strstr(error.text, "states need 9 MiB in one piece, its limit is 8 MiB"));
-    assert_int_equal(kiln_device_memory_create(device, 8 << 20, "states", &memory[0], &error), KILN_OK);
-    assert_int_equal(kiln_device_memory_create(device, 6 << 20, "states", &memory[1], &error), KILN_OK);
-    assert_int_equal(kiln_device_memory_create(device, 4 << 20, "workspace", &memory[2], &error), KILN_MACHINE);
+    assert_int_equal(kiln_device_memory_create(device, 8 << 20, "states", &memory[0], &error),
+                     KILN_OK);
+    assert_int_equal(kiln_device_memory_create(device, 6 << 20, "states", &memory[1], &error),
+                     KILN_OK);
+    assert_int_equal(kiln_device_memory_create(device, 4 << 20, "workspace", &memory[2], &error),
+                     KILN_MACHINE);
     assert_non_null(strstr(error.text, "workspace need 4 MiB, 14 of 16 MiB are in use"));
     assert_int_equal(kiln_device_memory_create(device, 0, "data", &memory[2], &error), KILN_OK);
     assert_null(memory[2]);
-    assert_int_equal(kiln_device_memory_create(device, -1, "data", &memory[2], &error), KILN_MACHINE);
+    assert_int_equal(kiln_device_memory_create(device, -1, "data", &memory[2], &error),
+                     KILN_MACHINE);
     kiln_device_memory_destroy(device, 8 << 20, &memory[0]);
     kiln_device_memory_destroy(device, 6 << 20, &memory[1]);
     assert_int_equal(kiln_device_memory_used(device), 0);

@@ -35,9 +35,9 @@ static kiln_graph *network(int n_blocks, bool gradients)
     kiln_graph_output(g, "loss", loss);
     for (int i = 0; i < n_blocks && gradients; i++) {
         snprintf(name, sizeof name, "conv%d.weight", i);
-        weights[i] = kiln_parameter(g, name,
-                                    KILN_SHAPE(WIDTH, i < n_blocks / 2 ? WIDTH : 2 * WIDTH, 1, 1),
-                                    (struct kiln_init){0});
+        weights[i] =
+            kiln_parameter(g, name, KILN_SHAPE(WIDTH, i < n_blocks / 2 ? WIDTH : 2 * WIDTH, 1, 1),
+                           (struct kiln_init){0});
     }
     if (gradients)
         kiln_grad(g, loss, n_blocks, weights, d);
@@ -49,8 +49,7 @@ static kiln_graph *network(int n_blocks, bool gradients)
 }
 
 /* Plans and runs the graph; the workspace's bytes. */
-static int64_t bytes_of(const kiln_graph *g, bool half, double tolerance,
-                        enum kiln_layout layout)
+static int64_t bytes_of(const kiln_graph *g, bool half, double tolerance, enum kiln_layout layout)
 {
     struct plan_run run = {.fuse = true,
                            .reuse = true,
@@ -74,7 +73,8 @@ static void gradients_are_those_of_rounded_values(void **unused)
     kiln_graph *g = network(24, true);
     const enum kiln_layout layouts[] = {KILN_LAYOUT_DENSE, KILN_LAYOUT_NCHW16C};
     for (int i = 0; i < 2; i++) {
-        int64_t full = bytes_of(g, false, 0, layouts[i]), half = bytes_of(g, true, 2e-3, layouts[i]);
+        int64_t full = bytes_of(g, false, 0, layouts[i]),
+                half = bytes_of(g, true, 2e-3, layouts[i]);
         print_message("%s: %lld bytes instead of %lld\n", kiln_layout_name(layouts[i]),
                       (long long)half, (long long)full);
         assert_true(half < full * 7 / 10);
@@ -99,9 +99,9 @@ static void large_values_are_clamped(void **unused)
     (void)unused;
     kiln_graph *g = kiln_graph_create();
     kiln_node x = kiln_input(g, "x", KILN_F32, KILN_SHAPE(1, 4, 64, 64));
-    kiln_node identity = kiln_constant(g, KILN_F32, KILN_SHAPE(4, 4, 1, 1),
-                                       (const float[]){1e9f, 0, 0, 0, 0, 1e9f, 0, 0, 0, 0, 1e9f, 0,
-                                                       0, 0, 0, 1e9f});
+    kiln_node identity =
+        kiln_constant(g, KILN_F32, KILN_SHAPE(4, 4, 1, 1),
+                      (const float[]){1e9f, 0, 0, 0, 0, 1e9f, 0, 0, 0, 0, 1e9f, 0, 0, 0, 0, 1e9f});
     kiln_node large = kiln_conv(g, x, identity, kiln_conv_params(1, 0, 1)), small = large;
     for (int i = 0; i < 300; i++)
         small = kiln_mul_scalar(g, small, 0.9);

@@ -184,8 +184,8 @@ static void every_dtype_is_converted(void **unused)
             assert_int_equal(whole, cases[i].whole);
         kiln_safetensors_close(&file);
     }
-    kiln_safetensors *file = open_file(make_file(
-        "{\"x\":{\"dtype\":\"F8_E4M3\",\"shape\":[1],\"data_offsets\":[0,1]}}", "x", 1));
+    kiln_safetensors *file = open_file(
+        make_file("{\"x\":{\"dtype\":\"F8_E4M3\",\"shape\":[1],\"data_offsets\":[0,1]}}", "x", 1));
     float real;
     assert_int_equal(
         kiln_safetensors_read_f32(file, kiln_safetensors_at(file, 0), 0, 1, &real, &error),
@@ -204,9 +204,9 @@ static void every_half_is_right(void **unused)
         bytes[2 * i] = (unsigned char)i;
         bytes[2 * i + 1] = (unsigned char)(i >> 8);
     }
-    kiln_safetensors *file = open_file(make_file(
-        "{\"x\":{\"dtype\":\"F16\",\"shape\":[65536],\"data_offsets\":[0,131072]}}", bytes,
-        sizeof bytes));
+    kiln_safetensors *file = open_file(
+        make_file("{\"x\":{\"dtype\":\"F16\",\"shape\":[65536],\"data_offsets\":[0,131072]}}",
+                  bytes, sizeof bytes));
     assert_int_equal(
         kiln_safetensors_read_f32(file, kiln_safetensors_at(file, 0), 0, N, values, &error),
         KILN_OK);
@@ -225,7 +225,8 @@ static void every_half_is_right(void **unused)
 }
 
 #define TENSOR(name, dtype, shape, begin, end)                                                     \
-    "\"" name "\":{\"dtype\":\"" dtype "\",\"shape\":" shape ",\"data_offsets\":[" begin "," end "]}"
+    "\"" name "\":{\"dtype\":\"" dtype "\",\"shape\":" shape ",\"data_offsets\":[" begin "," end   \
+    "]}"
 
 /* The error kinds of the reference's own tests, and our limits. */
 static void bad_headers_are_refused(void **unused)
@@ -289,8 +290,9 @@ static void good_headers_are_accepted(void **unused)
         {"{}      ", 0, 0},
         {"{\"__metadata__\":{}}", 0, 0},
         {"{" TENSOR("b", "F32", "[1]", "4", "8") "," TENSOR("a", "I32", "[]", "0", "4") "}", 8, 2},
-        {"{" TENSOR("a", "F32", "[0]", "0", "0") "," TENSOR("b", "U8", "[1]", "0", "1") ","
-         TENSOR("c", "F32", "[3,0]", "1", "1") "}", 1, 3},
+        {"{" TENSOR("a", "F32", "[0]", "0", "0") "," TENSOR("b", "U8", "[1]", "0", "1") "," TENSOR(
+             "c", "F32", "[3,0]", "1", "1") "}",
+         1, 3},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         kiln_safetensors *file =
@@ -332,9 +334,9 @@ static void a_file_that_shrinks_is_an_error(void **unused)
     kiln_safetensors *file = open_file(path);
     assert_int_equal(truncate(path, 100), 0);
     float out[6];
-    assert_int_equal(kiln_safetensors_read_f32(file, kiln_safetensors_find(file, "weight"), 0, 6,
-                                               out, &error),
-                     KILN_INPUT);
+    assert_int_equal(
+        kiln_safetensors_read_f32(file, kiln_safetensors_find(file, "weight"), 0, 6, out, &error),
+        KILN_INPUT);
     kiln_safetensors_close(&file);
 }
 

@@ -18,22 +18,23 @@
 static char folder[] = "/tmp/kiln-session-XXXXXX";
 static struct kiln_error error;
 
-#define OK(call)                                                                                                       \
-    do {                                                                                                               \
-        if ((call) != KILN_OK)                                                                                         \
-            fail_msg(#call ": %s", error.text);                                                                        \
+#define OK(call)                                                                                   \
+    do {                                                                                           \
+        if ((call) != KILN_OK)                                                                     \
+            fail_msg(#call ": %s", error.text);                                                    \
     } while (0)
 
-#define REFUSED(call, reason)                                                                                          \
-    do {                                                                                                               \
-        assert_int_equal(call, KILN_INPUT);                                                                            \
-        if (!strstr(error.text, reason))                                                                               \
-            fail_msg("\"%s\" does not say \"%s\"", error.text, reason);                                                \
+#define REFUSED(call, reason)                                                                      \
+    do {                                                                                           \
+        assert_int_equal(call, KILN_INPUT);                                                        \
+        if (!strstr(error.text, reason))                                                           \
+            fail_msg("\"%s\" does not say \"%s\"", error.text, reason);                            \
     } while (0)
 
 static const struct kiln_state weight_state = {
     "net.weight", {2, {5, 3}}, KILN_F32, true, {KILN_INIT_NORMAL, 0.5f, 0.1f}};
-static const struct kiln_state count_state = {"count", {1, {1}}, KILN_I32, false, {KILN_INIT_CONSTANT, 7, 0}};
+static const struct kiln_state count_state = {
+    "count", {1, {1}}, KILN_I32, false, {KILN_INIT_CONSTANT, 7, 0}};
 
 /* y = tanh(x w) + rows of the data; count counts; "unused" is dead. */
 static kiln_graph *build(bool train)
@@ -41,7 +42,8 @@ static kiln_graph *build(bool train)
     kiln_graph *g = kiln_graph_create();
     kiln_node x = kiln_input(g, "x", KILN_F32, KILN_SHAPE(4, 5)), w = kiln_state(g, &weight_state);
     kiln_node data = kiln_input(g, "data.x", KILN_U8, KILN_SHAPE(10, 3));
-    kiln_node index = kiln_input(g, "index", KILN_I32, KILN_SHAPE(4)), count = kiln_state(g, &count_state);
+    kiln_node index = kiln_input(g, "index", KILN_I32, KILN_SHAPE(4)),
+              count = kiln_state(g, &count_state);
     kiln_input(g, "unused", KILN_F32, KILN_SHAPE(2));
     kiln_node rows = kiln_cast(g, kiln_gather_rows(g, data, index), KILN_F32);
     kiln_node y = kiln_add(g, kiln_tanh(g, kiln_matmul(g, x, w, false, false)), rows);
@@ -52,7 +54,8 @@ static kiln_graph *build(bool train)
         kiln_node gradient, loss = kiln_reduce_sum(g, kiln_mul(g, y, y), 3);
         kiln_node hyper = kiln_input(g, "hyper", KILN_F32, KILN_SHAPE(KILN_HYPER_WORDS));
         kiln_grad(g, loss, 1, &w, &gradient);
-        kiln_optimizer_update(g, 1, &w, &gradient, hyper, (struct kiln_update){KILN_OPTIMIZER_ADAM, true});
+        kiln_optimizer_update(g, 1, &w, &gradient, hyper,
+                              (struct kiln_update){KILN_OPTIMIZER_ADAM, true});
         int32_t one = 1;
         kiln_assign(g, count, kiln_add(g, count, kiln_constant(g, KILN_I32, KILN_SHAPE(1), &one)));
     }
@@ -67,14 +70,16 @@ struct fixture {
     kiln_executable *e;
 };
 
-static const uint8_t data_rows[10][3] = {{0, 1, 2}, {10, 11, 12}, {20, 21, 22}, {30, 31, 32}, {40, 41, 42}};
+static const uint8_t data_rows[10][3] = {
+    {0, 1, 2}, {10, 11, 12}, {20, 21, 22}, {30, 31, 32}, {40, 41, 42}};
 
 static void open_fixture(struct fixture *f, struct kiln_session_options options)
 {
     *f = (struct fixture){0};
     OK(kiln_device_open("cpu", NULL, &f->device, &error));
     OK(kiln_session_create(f->device, &options, &f->session, &error));
-    OK(kiln_session_group(f->session, "net.", (struct kiln_update){KILN_OPTIMIZER_ADAM, true}, &error));
+    OK(kiln_session_group(f->session, "net.", (struct kiln_update){KILN_OPTIMIZER_ADAM, true},
+                          &error));
     f->graph = build(true);
     struct kiln_resident data = {"data.x", KILN_U8, KILN_SHAPE(10, 3), data_rows};
     REFUSED(kiln_executable_create(f->session, f->graph, NULL, &f->e, &error), "prepare");
@@ -95,9 +100,10 @@ static void close_fixture(struct fixture *f)
 static void write_inputs(struct fixture *f)
 {
     float x[20], hyper[KILN_HYPER_WORDS] = {
-        [KILN_HYPER_LEARNING_RATE] = 0.01f, [KILN_HYPER_BETA1] = 0.9f, [KILN_HYPER_BETA2] = 0.99f,
-        [KILN_HYPER_EPSILON] = 1e-8f, [KILN_HYPER_CORRECTION1] = 0.1f, [KILN_HYPER_CORRECTION2] = 0.01f,
-        [KILN_HYPER_EMA_DECAY] = 0.9f, [KILN_HYPER_LOSS_SCALE] = 1};
+                     [KILN_HYPER_LEARNING_RATE] = 0.01f, [KILN_HYPER_BETA1] = 0.9f,
+                     [KILN_HYPER_BETA2] = 0.99f,         [KILN_HYPER_EPSILON] = 1e-8f,
+                     [KILN_HYPER_CORRECTION1] = 0.1f,    [KILN_HYPER_CORRECTION2] = 0.01f,
+                     [KILN_HYPER_EMA_DECAY] = 0.9f,      [KILN_HYPER_LOSS_SCALE] = 1};
     for (int i = 0; i < 20; i++)
         x[i] = (float)(i % 7) / 7 - 0.4f;
     OK(kiln_executable_write(f->e, "x", x, sizeof x, &error));
@@ -157,8 +163,10 @@ static void wrong_calls_are_refused(void **unused)
     REFUSED(kiln_executable_read_value(f.e, 1000, buffer, 8, &error), "value 1000");
     REFUSED(kiln_session_state_get(f.session, 99, KILN_STATE_VALUE, buffer, &error), "state 99");
     int count = kiln_states_find(kiln_session_states(f.session), "count");
-    REFUSED(kiln_session_state_get(f.session, count, KILN_STATE_EMA, buffer, &error), "EMA is not kept");
-    REFUSED(kiln_session_group(f.session, "late", (struct kiln_update){0}, &error), "after prepare");
+    REFUSED(kiln_session_state_get(f.session, count, KILN_STATE_EMA, buffer, &error),
+            "EMA is not kept");
+    REFUSED(kiln_session_group(f.session, "late", (struct kiln_update){0}, &error),
+            "after prepare");
     REFUSED(kiln_session_prepare(f.session, 1, &f.graph, 0, NULL, &error), "once");
     kiln_graph *bad = kiln_graph_create();
     kiln_executable *e;
@@ -226,7 +234,9 @@ static void memory_reuse_changes_nothing(void **unused)
 {
     (void)unused;
     static const struct kiln_session_options ways[] = {
-        {.fuse = true}, {.fuse = true, .no_reuse = true}, {.fuse = true, .poison = true},
+        {.fuse = true},
+        {.fuse = true, .no_reuse = true},
+        {.fuse = true, .poison = true},
         {.fuse = true, .no_reuse = true, .poison = true}};
     float first[12 + 15];
     for (size_t i = 0; i < sizeof ways / sizeof *ways; i++) {
@@ -252,7 +262,8 @@ static void values_are_kept_on_request(void **unused)
     struct fixture f;
     open_fixture(&f, (struct kiln_session_options){.fuse = true});
     kiln_executable *e;
-    OK(kiln_executable_create(f.session, f.graph, &(struct kiln_compile_options){.keep = true, .unfused = true}, &e,
+    OK(kiln_executable_create(f.session, f.graph,
+                              &(struct kiln_compile_options){.keep = true, .unfused = true}, &e,
                               &error));
     const struct kiln_plan *plan = kiln_executable_plan(e);
     kiln_executable_destroy(&f.e);
@@ -279,7 +290,8 @@ static void too_little_memory_is_said(void **unused)
     kiln_device *device;
     kiln_session *session;
     kiln_graph *g = kiln_graph_create();
-    kiln_node x = kiln_input(g, "x", KILN_F32, KILN_SHAPE(1024, 1024)); /* 4 MiB of an 8 MiB limit */
+    kiln_node x =
+        kiln_input(g, "x", KILN_F32, KILN_SHAPE(1024, 1024)); /* 4 MiB of an 8 MiB limit */
     kiln_node y = kiln_matmul(g, x, x, false, false);
     kiln_graph_output(g, "y", kiln_matmul(g, y, kiln_matmul(g, x, y, false, false), false, false));
     OK(kiln_device_open("cpu", NULL, &device, &error));
@@ -322,10 +334,13 @@ static void choices_are_said(void **unused)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(an_execution_has_its_effects), cmocka_unit_test(wrong_calls_are_refused),
+        cmocka_unit_test(an_execution_has_its_effects),
+        cmocka_unit_test(wrong_calls_are_refused),
         cmocka_unit_test(first_values_come_from_seed_and_name),
-        cmocka_unit_test(first_values_may_end_in_zeros), cmocka_unit_test(memory_reuse_changes_nothing),
-        cmocka_unit_test(values_are_kept_on_request), cmocka_unit_test(too_little_memory_is_said),
+        cmocka_unit_test(first_values_may_end_in_zeros),
+        cmocka_unit_test(memory_reuse_changes_nothing),
+        cmocka_unit_test(values_are_kept_on_request),
+        cmocka_unit_test(too_little_memory_is_said),
         cmocka_unit_test(choices_are_said),
     };
     if (!mkdtemp(folder))

@@ -22,8 +22,18 @@ static char folder[] = "/tmp/kiln-tune-XXXXXX";
 static struct kiln_step conv(enum kiln_step_kind kind, int64_t c, int64_t o)
 {
     return (struct kiln_step){
-        .kind = kind, .label = "c", .as.conv = {
-            .n = 2, .c = c, .h = 12, .w = 12, .o = o, .kh = 3, .kw = 3, .oh = 12, .ow = 12,
+        .kind = kind,
+        .label = "c",
+        .as.conv = {
+            .n = 2,
+            .c = c,
+            .h = 12,
+            .w = 12,
+            .o = o,
+            .kh = 3,
+            .kw = 3,
+            .oh = 12,
+            .ow = 12,
             .conv = {.stride = {1, 1}, .dilation = {1, 1}, .pad = {1, 1, 1, 1}, .groups = 1}}};
 }
 
@@ -38,11 +48,14 @@ static char *key_of(const struct kiln_step *step)
 static void keys_tell_steps_apart(void **unused)
 {
     (void)unused;
-    struct kiln_step steps[] = {conv(KILN_STEP_CONV, 16, 32), conv(KILN_STEP_CONV_INPUT_GRAD, 16, 32),
-                                conv(KILN_STEP_CONV, 32, 16), conv(KILN_STEP_CONV, 16, 32),
-                                {.kind = KILN_STEP_MATMUL, .as.matmul = {.batch = 1, .m = 2, .n = 3, .k = 4}},
-                                {.kind = KILN_STEP_RNG, .as.rng = {.samples = 2, .per_sample = 3}},
-                                {.kind = KILN_STEP_RNG, .as.rng = {.samples = 3, .per_sample = 2}}};
+    struct kiln_step steps[] = {
+        conv(KILN_STEP_CONV, 16, 32),
+        conv(KILN_STEP_CONV_INPUT_GRAD, 16, 32),
+        conv(KILN_STEP_CONV, 32, 16),
+        conv(KILN_STEP_CONV, 16, 32),
+        {.kind = KILN_STEP_MATMUL, .as.matmul = {.batch = 1, .m = 2, .n = 3, .k = 4}},
+        {.kind = KILN_STEP_RNG, .as.rng = {.samples = 2, .per_sample = 3}},
+        {.kind = KILN_STEP_RNG, .as.rng = {.samples = 3, .per_sample = 2}}};
     enum { N = sizeof steps / sizeof *steps };
     steps[3].as.conv.conv.pad[3] = 0;
     char *keys[N];
@@ -85,7 +98,11 @@ static void the_file_is_merged_and_distrusted(void **unused)
     kiln_tune_read(&table, "t.json", "another device");
     assert_int_equal(table.n, 0);
     static const char *const damaged[] = {
-        "", "{", "[]", "{\"format\":1,\"device\":\"device\"}", "{\"format\":1,\"device\":\"device\",\"choices\":7}",
+        "",
+        "{",
+        "[]",
+        "{\"format\":1,\"device\":\"device\"}",
+        "{\"format\":1,\"device\":\"device\",\"choices\":7}",
         "{\"format\":1,\"device\":\"device\",\"choices\":{\"a\":7,\"b\":[7],\"c\":{},\"d\":[]}}",
         "{\"format\":2,\"device\":\"device\",\"choices\":{\"a\":[\"x\",1]}}"};
     for (size_t i = 0; i < sizeof damaged / sizeof *damaged; i++) {
@@ -95,7 +112,6 @@ static void the_file_is_merged_and_distrusted(void **unused)
     }
     kiln_tune_clear(&other);
 }
-
 
 static kiln_device *open_cpu(void)
 {
@@ -111,7 +127,8 @@ static void all_candidates_of_the_cpu_agree(void **unused)
     (void)unused;
     kiln_device *device = open_cpu();
     const struct kiln_backend *backend = kiln_device_backend(device);
-    static const enum kiln_layout layouts[] = {KILN_LAYOUT_DENSE, KILN_LAYOUT_NHWC, KILN_LAYOUT_NCHW16C};
+    static const enum kiln_layout layouts[] = {KILN_LAYOUT_DENSE, KILN_LAYOUT_NHWC,
+                                               KILN_LAYOUT_NCHW16C};
     for (int kind = KILN_STEP_CONV; kind <= KILN_STEP_CONV_WEIGHT_GRAD; kind++)
         for (int l = 0; l < 3; l++) {
             struct kiln_step step = conv((enum kiln_step_kind)kind, 64, 32);
@@ -125,9 +142,10 @@ static void all_candidates_of_the_cpu_agree(void **unused)
             int chosen = kiln_measure_step(device, &step, n, candidates, 5, measured, &spent);
             assert_true(chosen >= 0 && chosen < n);
             for (int i = 0; i < n; i++) {
-                print_message("%s %s: %s %.3g ms, difference %.1e%s\n", kiln_step_kind_name(step.kind),
-                              kiln_layout_name(layouts[l]), candidates[i].name, 1e3 * measured[i].seconds,
-                              measured[i].difference, i == chosen ? " *" : "");
+                print_message("%s %s: %s %.3g ms, difference %.1e%s\n",
+                              kiln_step_kind_name(step.kind), kiln_layout_name(layouts[l]),
+                              candidates[i].name, 1e3 * measured[i].seconds, measured[i].difference,
+                              i == chosen ? " *" : "");
                 assert_false(measured[i].dropped);
             }
         }

@@ -37,11 +37,18 @@ static void expect(const struct kiln_step *step, const char *fault)
 /* [4, 8] x [8, 6] */
 static struct kiln_step matmul(void)
 {
-    return (struct kiln_step){
-        .kind = KILN_STEP_MATMUL, .label = "m", .as.matmul = {
-            .batch = 1, .m = 4, .n = 6, .k = 8,
-            .a = at(0, KILN_F32), .b = at(128, KILN_F32), .c = at(320, KILN_F32),
-            .a_stride = {32, 8, 1}, .b_stride = {48, 6, 1}, .c_stride = {24, 6, 1}}};
+    return (struct kiln_step){.kind = KILN_STEP_MATMUL,
+                              .label = "m",
+                              .as.matmul = {.batch = 1,
+                                            .m = 4,
+                                            .n = 6,
+                                            .k = 8,
+                                            .a = at(0, KILN_F32),
+                                            .b = at(128, KILN_F32),
+                                            .c = at(320, KILN_F32),
+                                            .a_stride = {32, 8, 1},
+                                            .b_stride = {48, 6, 1},
+                                            .c_stride = {24, 6, 1}}};
 }
 
 static void matmuls(void **unused)
@@ -93,10 +100,22 @@ static void matmuls(void **unused)
 static struct kiln_step conv(enum kiln_step_kind kind)
 {
     return (struct kiln_step){
-        .kind = kind, .label = "c", .as.conv = {
-            .n = 1, .c = 4, .h = 5, .w = 5, .o = 2, .kh = 3, .kw = 3, .oh = 5, .ow = 5,
+        .kind = kind,
+        .label = "c",
+        .as.conv = {
+            .n = 1,
+            .c = 4,
+            .h = 5,
+            .w = 5,
+            .o = 2,
+            .kh = 3,
+            .kw = 3,
+            .oh = 5,
+            .ow = 5,
             .conv = {.stride = {1, 1}, .dilation = {1, 1}, .pad = {1, 1, 1, 1}, .groups = 1},
-            .x = at(0, KILN_F32), .weight = at(512, KILN_F32), .y = at(1024, KILN_F32)}};
+            .x = at(0, KILN_F32),
+            .weight = at(512, KILN_F32),
+            .y = at(1024, KILN_F32)}};
 }
 
 static void convolutions(void **unused)
@@ -130,11 +149,18 @@ static void convolutions(void **unused)
 static void other_kinds(void **unused)
 {
     (void)unused;
-    struct kiln_step window = {
-        .kind = KILN_STEP_WINDOW_GATHER, .label = "w", .as.window = {
-            .outer = 2, .inner = 1, .h = 4, .w = 4, .oh = 2, .ow = 2,
-            .window = {.size = {2, 2}, .stride = {2, 2}},
-            .x = at(0, KILN_F32), .index = at(128, KILN_I32), .y = at(192, KILN_F32)}};
+    struct kiln_step window = {.kind = KILN_STEP_WINDOW_GATHER,
+                               .label = "w",
+                               .as.window = {.outer = 2,
+                                             .inner = 1,
+                                             .h = 4,
+                                             .w = 4,
+                                             .oh = 2,
+                                             .ow = 2,
+                                             .window = {.size = {2, 2}, .stride = {2, 2}},
+                                             .x = at(0, KILN_F32),
+                                             .index = at(128, KILN_I32),
+                                             .y = at(192, KILN_F32)}};
     expect(&window, "");
     window.as.window.index.dtype = KILN_F32;
     expect(&window, "dtype");
@@ -145,32 +171,51 @@ static void other_kinds(void **unused)
     static const int32_t row[] = {0, 1, 2}, column[] = {0, 1};
     static const float weight[] = {1, 1};
     struct kiln_sparse matrix = {2, 2, row, column, weight};
-    struct kiln_step resample = {.kind = KILN_STEP_RESAMPLE, .label = "r", .as.resample = {
-        .outer = 1, .inner = 1, .vertical = matrix, .horizontal = matrix,
-        .x = at(0, KILN_F32), .y = at(64, KILN_F32)}};
+    struct kiln_step resample = {.kind = KILN_STEP_RESAMPLE,
+                                 .label = "r",
+                                 .as.resample = {.outer = 1,
+                                                 .inner = 1,
+                                                 .vertical = matrix,
+                                                 .horizontal = matrix,
+                                                 .x = at(0, KILN_F32),
+                                                 .y = at(64, KILN_F32)}};
     expect(&resample, "");
     static const int32_t wide[] = {0, 2};
     resample.as.resample.vertical.column = wide;
     expect(&resample, "unsound");
 
-    struct kiln_step rows = {.kind = KILN_STEP_GATHER_ROWS, .label = "g", .as.rows = {
-        .n = 3, .rows = 10, .row_elements = 4,
-        .table = at(0, KILN_U8), .index = at(64, KILN_I32), .out = at(128, KILN_U8)}};
+    struct kiln_step rows = {.kind = KILN_STEP_GATHER_ROWS,
+                             .label = "g",
+                             .as.rows = {.n = 3,
+                                         .rows = 10,
+                                         .row_elements = 4,
+                                         .table = at(0, KILN_U8),
+                                         .index = at(64, KILN_I32),
+                                         .out = at(128, KILN_U8)}};
     expect(&rows, "");
     rows.as.rows.out.dtype = KILN_F32;
     expect(&rows, "dtypes");
 
-    struct kiln_step rng = {.kind = KILN_STEP_RNG, .label = "n", .as.rng = {
-        .samples = 2, .per_sample = 5, .key = at(0, KILN_I32), .out = at(64, KILN_F32)}};
+    struct kiln_step rng = {
+        .kind = KILN_STEP_RNG,
+        .label = "n",
+        .as.rng = {.samples = 2, .per_sample = 5, .key = at(0, KILN_I32), .out = at(64, KILN_F32)}};
     expect(&rng, "");
     rng.as.rng.rng.kind = KILN_RNG_INTEGER;
     rng.as.rng.out.dtype = KILN_I32;
     expect(&rng, "no bound");
 
-    struct kiln_step update = {.kind = KILN_STEP_UPDATE, .label = "u", .as.update = {
-        .update = {KILN_OPTIMIZER_ADAM, false}, .count = 16,
-        .parameter = at(0, KILN_F32), .gradient = at(64, KILN_F32), .moment1 = at(128, KILN_F32),
-        .moment2 = at(192, KILN_F32), .ema = at(-1, KILN_F32), .hyper = at(256, KILN_F32), .norm = at(320, KILN_F32)}};
+    struct kiln_step update = {.kind = KILN_STEP_UPDATE,
+                               .label = "u",
+                               .as.update = {.update = {KILN_OPTIMIZER_ADAM, false},
+                                             .count = 16,
+                                             .parameter = at(0, KILN_F32),
+                                             .gradient = at(64, KILN_F32),
+                                             .moment1 = at(128, KILN_F32),
+                                             .moment2 = at(192, KILN_F32),
+                                             .ema = at(-1, KILN_F32),
+                                             .hyper = at(256, KILN_F32),
+                                             .norm = at(320, KILN_F32)}};
     expect(&update, "");
     update.as.update.update.ema = true;
     expect(&update, "misaligned");
@@ -194,10 +239,15 @@ static void loop(struct loop_step *l)
                          {.op = KILN_OP_MUL, .section = 1, .a = 0, .b = 0},
                          {.op = KILN_INSTRUCTION_SUM, .section = 1, .a = 1},
                          {.op = KILN_INSTRUCTION_STORE, .section = 2, .a = 2, .access = 1}}};
-    l->step = (struct kiln_step){
-        .kind = KILN_STEP_LOOP, .label = "l", .as.loop = {
-            .n_dims = 2, .extent = {3, 5}, .reduced = {false, true}, .n_accesses = 2, .accesses = l->accesses,
-            .n_instructions = 4, .instructions = l->instructions}};
+    l->step = (struct kiln_step){.kind = KILN_STEP_LOOP,
+                                 .label = "l",
+                                 .as.loop = {.n_dims = 2,
+                                             .extent = {3, 5},
+                                             .reduced = {false, true},
+                                             .n_accesses = 2,
+                                             .accesses = l->accesses,
+                                             .n_instructions = 4,
+                                             .instructions = l->instructions}};
 }
 
 static void loops(void **unused)

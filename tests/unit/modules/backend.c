@@ -18,7 +18,8 @@ const struct kiln_backend *kiln_backend_entry(void)
 #ifdef FAKE_NONE
     return 0;
 #else
-    static const struct kiln_backend backend = {.abi = FAKE_ABI, .size = FAKE_SIZE, .name = FAKE_NAME};
+    static const struct kiln_backend backend = {
+        .abi = FAKE_ABI, .size = FAKE_SIZE, .name = FAKE_NAME};
     return &backend;
 #endif
 }

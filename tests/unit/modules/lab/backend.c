@@ -27,26 +27,35 @@ struct kiln_device_state {
     int64_t launches;
 };
 
-static enum kiln_status lab_enumerate(int max, struct kiln_caps *caps, int *n, struct kiln_error *error)
+static enum kiln_status lab_enumerate(int max, struct kiln_caps *caps, int *n,
+                                      struct kiln_error *error)
 {
     (void)error;
     *n = max > 0;
     if (max > 0)
-        *caps = (struct kiln_caps){.name = "laboratory", .driver = "1", .compute_units = 1, .memory_bytes = 1 << 24,
-                                   .allocation_bytes = 1 << 23, .n_feature_layouts = 2,
+        *caps = (struct kiln_caps){.name = "laboratory",
+                                   .driver = "1",
+                                   .compute_units = 1,
+                                   .memory_bytes = 1 << 24,
+                                   .allocation_bytes = 1 << 23,
+                                   .n_feature_layouts = 2,
                                    .feature_layouts = {KILN_LAYOUT_NHWC, KILN_LAYOUT_DENSE},
-                                   .loop_instructions = 64, .loop_accesses = 16, .parallelism = 4};
+                                   .loop_instructions = 64,
+                                   .loop_accesses = 16,
+                                   .parallelism = 4};
     return KILN_OK;
 }
 
-static enum kiln_status lab_open(int index, const struct kiln_device_options *options, kiln_device_state **state,
-                                 struct kiln_caps *caps, struct kiln_error *error)
+static enum kiln_status lab_open(int index, const struct kiln_device_options *options,
+                                 kiln_device_state **state, struct kiln_caps *caps,
+                                 struct kiln_error *error)
 {
     (void)index;
     (void)options;
     int n;
     *state = calloc(1, sizeof **state);
-    return *state ? lab_enumerate(1, caps, &n, error) : kiln_fail(error, KILN_MACHINE, "out of memory");
+    return *state ? lab_enumerate(1, caps, &n, error)
+                  : kiln_fail(error, KILN_MACHINE, "out of memory");
 }
 
 static void lab_close(kiln_device_state *state)
@@ -54,8 +63,8 @@ static void lab_close(kiln_device_state *state)
     free(state);
 }
 
-static enum kiln_status lab_memory_create(kiln_device_state *state, int64_t bytes, kiln_memory **memory,
-                                          struct kiln_error *error)
+static enum kiln_status lab_memory_create(kiln_device_state *state, int64_t bytes,
+                                          kiln_memory **memory, struct kiln_error *error)
 {
     (void)state;
     *memory = malloc(sizeof **memory);
@@ -76,8 +85,8 @@ static void lab_memory_destroy(kiln_device_state *state, kiln_memory *memory)
     free(memory);
 }
 
-static enum kiln_status lab_write(kiln_device_state *state, kiln_memory *memory, int64_t offset, const void *source,
-                                  int64_t bytes, struct kiln_error *error)
+static enum kiln_status lab_write(kiln_device_state *state, kiln_memory *memory, int64_t offset,
+                                  const void *source, int64_t bytes, struct kiln_error *error)
 {
     (void)state;
     if (offset < 0 || bytes > memory->bytes - offset)
@@ -86,8 +95,8 @@ static enum kiln_status lab_write(kiln_device_state *state, kiln_memory *memory,
     return KILN_OK;
 }
 
-static enum kiln_status lab_read(kiln_device_state *state, kiln_memory *memory, int64_t offset, void *target,
-                                 int64_t bytes, struct kiln_error *error)
+static enum kiln_status lab_read(kiln_device_state *state, kiln_memory *memory, int64_t offset,
+                                 void *target, int64_t bytes, struct kiln_error *error)
 {
     (void)state;
     if (offset < 0 || bytes > memory->bytes - offset)
@@ -103,14 +112,16 @@ static int lab_candidates(kiln_device_state *state, const struct kiln_step *step
     static const char *const names[] = {"slow", "fast", "wrong", "broken"};
     int n = step->kind == KILN_STEP_MATMUL ? 4 : 1;
     for (int i = 0; i < n; i++)
-        candidates[i] = (struct kiln_candidate){.algorithm = (uint16_t)i, .name = names[i],
-                                                .scratch_bytes = step->kind == KILN_STEP_MATMUL ? 256 : 0};
+        candidates[i] =
+            (struct kiln_candidate){.algorithm = (uint16_t)i,
+                                    .name = names[i],
+                                    .scratch_bytes = step->kind == KILN_STEP_MATMUL ? 256 : 0};
     return n;
 }
 
 static enum kiln_status lab_exec_create(kiln_device_state *state, const struct kiln_steps *steps,
-                                        kiln_memory *const regions[KILN_REGION_COUNT], kiln_exec **exec,
-                                        struct kiln_error *error)
+                                        kiln_memory *const regions[KILN_REGION_COUNT],
+                                        kiln_exec **exec, struct kiln_error *error)
 {
     (void)state;
     *exec = NULL;
@@ -135,8 +146,8 @@ static void lab_exec_destroy(kiln_device_state *state, kiln_exec *exec)
     free(exec);
 }
 
-static enum kiln_status lab_exec_run(kiln_device_state *state, kiln_exec *exec, int first, int count,
-                                     struct kiln_error *error)
+static enum kiln_status lab_exec_run(kiln_device_state *state, kiln_exec *exec, int first,
+                                     int count, struct kiln_error *error)
 {
     for (int i = first; i < first + count; i++) {
         const struct kiln_step *step = &exec->steps->steps[i];
@@ -167,7 +178,8 @@ static const char *lab_libraries(kiln_device_state *state)
     return "laboratory 1";
 }
 
-static void lab_stats(kiln_device_state *state, int64_t *launches, int64_t *waits, int64_t *bytes, int64_t *peak)
+static void lab_stats(kiln_device_state *state, int64_t *launches, int64_t *waits, int64_t *bytes,
+                      int64_t *peak)
 {
     *launches = state->launches;
     *waits = *bytes = *peak = 0;
@@ -178,12 +190,23 @@ KILN_API const struct kiln_backend *kiln_backend_entry(void);
 const struct kiln_backend *kiln_backend_entry(void)
 {
     static const struct kiln_backend backend = {
-        .abi = KILN_BACKEND_ABI, .size = sizeof(struct kiln_backend), .name = "cpu",
-        .enumerate = lab_enumerate, .open = lab_open, .close = lab_close,
-        .memory_create = lab_memory_create, .memory_destroy = lab_memory_destroy,
-        .write = lab_write, .read = lab_read, .candidates = lab_candidates,
-        .exec_create = lab_exec_create, .exec_destroy = lab_exec_destroy, .exec_run = lab_exec_run,
-        .finish = lab_finish, .libraries = lab_libraries, .stats = lab_stats,
+        .abi = KILN_BACKEND_ABI,
+        .size = sizeof(struct kiln_backend),
+        .name = "cpu",
+        .enumerate = lab_enumerate,
+        .open = lab_open,
+        .close = lab_close,
+        .memory_create = lab_memory_create,
+        .memory_destroy = lab_memory_destroy,
+        .write = lab_write,
+        .read = lab_read,
+        .candidates = lab_candidates,
+        .exec_create = lab_exec_create,
+        .exec_destroy = lab_exec_destroy,
+        .exec_run = lab_exec_run,
+        .finish = lab_finish,
+        .libraries = lab_libraries,
+        .stats = lab_stats,
     };
     return &backend;
 }
