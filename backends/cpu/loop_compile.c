@@ -144,9 +144,7 @@ static void place_result(struct compiler *c, int k, bool element_level)
     slot->offset = reserve(c, register_bytes(c, c->form[k]));
 }
 
-/* A load that does not move along the tile dimension keeps its value, and is
- * skipped while its address is the same. */
-static bool is_stationary(const struct compiler *c, int access)
+bool loop_is_stationary(const struct compiler *c, int access)
 {
     return c->kernel->shape.tile.stride[access] == 0 && !loop_meets_a_store(c, access);
 }
@@ -191,7 +189,7 @@ static void compile_load(struct compiler *c, int k, bool element_level)
         kernel->moving[kernel->n_moving++] = (int16_t)k;
         return;
     }
-    bool stationary = element_level && is_stationary(c, in->access);
+    bool stationary = element_level && loop_is_stationary(c, in->access);
     if (stationary && c->form[k] == FORM_VECTOR)
         kernel->slots[k].offset = keep_vector(c);
     else
@@ -267,10 +265,52 @@ static bool is_scalar(const struct compiler *c, int reg)
     return reg < 0 || c->form[reg] == FORM_SCALAR;
 }
 
+static int arithmetic_index(int op)
+{
+    return op == KILN_OP_ADD ? 0 : op == KILN_OP_SUB ? 1 : 2;
+}
+
+/* (a op b) op c, or c - (a op b), in one call: instruction k and its inner one. */
+static void compile_chain(struct compiler *c, int k)
+{
+    const struct kiln_instruction *last = &c->loop->instructions[k],
+                                  *first = &c->loop->instructions[c->inner[k]];
+    bool right = last->a != c->inner[k];
+    int other = right ? last->a : last->b;
+    bool scalar_a = is_scalar(c, first->a), scalar_b = is_scalar(c, first->b),
+         scalar_c = is_scalar(c, other);
+    int16_t a = operand(c, k, first->a, !scalar_a), b = operand(c, k, first->b, !scalar_b),
+            third = operand(c, k, other, !scalar_c);
+    if (c->last_use[first->a] == k)
+        release_vector(c, (int16_t)first->a);
+    if (c->last_use[first->b] == k)
+        release_vector(c, (int16_t)first->b);
+    c->form[k] = FORM_VECTOR;
+    place_result(c, k, true);
+    struct loop_op *op = new_op(c, OP_CALL);
+    op->dst = (int16_t)k;
+    op->a = a;
+    op->b = b;
+    op->c = third;
+    int outer =
+        right && last->op == KILN_OP_SUB ? CPU_CHAIN_REVERSED_SUB : arithmetic_index(last->op);
+    int variant = (scalar_a ? 4 : scalar_b ? 2 : 0) + (scalar_c ? 1 : 0);
+    op->call = c->kernel->simd->chain[arithmetic_index(first->op)][outer][variant];
+}
+
 static void compile_pointwise(struct compiler *c, int k, bool element_level)
 {
     const struct kiln_instruction *in = &c->loop->instructions[k];
     bool all = is_scalar(c, in->a) && is_scalar(c, in->b) && is_scalar(c, in->c);
+    if (c->outer[k] >= 0 && !all) {
+        c->deferred[k] = true;
+        c->form[k] = FORM_VECTOR;
+        return;
+    }
+    if (c->inner[k] >= 0 && c->deferred[c->inner[k]]) {
+        compile_chain(c, k);
+        return;
+    }
     bool select = in->op == KILN_OP_SELECT, unary = in->b < 0;
     /* a unary op's or select's first operand has no scalar form beside vectors */
     bool scalar_a = !all && !unary && !select && is_scalar(c, in->a);
@@ -352,6 +392,7 @@ void loop_compile_program(struct compiler *c)
         c->owned[k] = -1;
     }
     kernel->totals_offset = reserve(c, kernel->shape.lanes * (int64_t)sizeof(double));
+    loop_find_chains(c);
     loop_find_uses(c);
     loop_resolve_stores(c);
     for (int first = 0, end; first < loop->n_instructions; first = end) {

@@ -18,6 +18,10 @@ struct compiler {
     int through[KILN_LOOP_MAX_INSTRUCTIONS]; /* the access that the register is computed into, -1 */
     bool copied[KILN_LOOP_MAX_INSTRUCTIONS]; /* a load that must not read in place */
     bool invariant[KILN_LOOP_MAX_INSTRUCTIONS]; /* the same in all tiles at one index of the walk */
+    int inner[KILN_LOOP_MAX_INSTRUCTIONS], outer[KILN_LOOP_MAX_INSTRUCTIONS]; /* chains: the first
+                                                instruction of one that ends here, and the last of
+                                                one that begins here; -1 */
+    bool deferred[KILN_LOOP_MAX_INSTRUCTIONS];     /* computed by the end of its chain */
     int16_t vector_of[KILN_LOOP_MAX_INSTRUCTIONS]; /* expanded form in the current section, -1 */
     int64_t bytes;                                 /* of a thread's memory so far */
     int64_t *free_vectors; /* offsets; the first n_fresh unused in this section */
@@ -45,6 +49,12 @@ void loop_resolve_stores(struct compiler *);
 /* True if a store of the loop may touch what the access touches. */
 bool loop_meets_a_store(const struct compiler *, int access);
 
+/* loop_chain.c: pairs of instructions that become one call; before uses. */
+void loop_find_chains(struct compiler *);
+
+/* loop_compile.c: a load that does not move along the tile dimension keeps its
+ * value, and is skipped while its address is the same. */
+bool loop_is_stationary(const struct compiler *, int access);
 /* loop_compile.c: all sections, into the kernel. */
 void loop_compile_program(struct compiler *);
 

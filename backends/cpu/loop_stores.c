@@ -68,10 +68,15 @@ void loop_find_uses(struct compiler *c)
     for (int k = 0; k < c->loop->n_instructions; k++) {
         c->last_use[k] = k;
         c->through[k] = -1;
+    }
+    for (int k = 0; k < c->loop->n_instructions; k++) {
         const int operands[3] = {in[k].a, in[k].b, in[k].c};
         for (int j = 0; j < 3; j++)
-            if (operands[j] >= 0 && in[operands[j]].section == in[k].section)
-                c->last_use[operands[j]] = k;
+            if (operands[j] >= 0 && in[operands[j]].section == in[k].section) {
+                int reader = c->outer[k] >= 0 ? c->outer[k] : k;
+                if (c->last_use[operands[j]] < reader)
+                    c->last_use[operands[j]] = reader;
+            }
     }
 }
 

@@ -37,11 +37,17 @@ enum cpu_convert {
     CPU_CONVERT_COUNT
 };
 
+/* Chains of two arithmetic ops. Inner ones: add, sub, mul; outer ones also
+ * c - (a op b). Variants: 4 a, 2 b (never both), 1 c is one number. */
+enum { CPU_CHAIN_INNER = 3, CPU_CHAIN_REVERSED_SUB = 3, CPU_CHAIN_OUTER, CPU_CHAIN_VARIANTS = 6 };
+
 struct cpu_simd_loop {
     /* f32 operands; unary ops in CPU_VV. Absent: NULL. */
     cpu_pointwise_fn *f32[KILN_OP_COUNT][CPU_VARIANTS];
     /* i32 operands (comparisons yield f32) */
     cpu_pointwise_fn *i32[KILN_OP_COUNT][CPU_VARIANTS];
+    /* (a op b) op c in f32 */
+    cpu_pointwise_fn *chain[CPU_CHAIN_INNER][CPU_CHAIN_OUTER][CPU_CHAIN_VARIANTS];
     /* a != 0 ? b : c, the condition f32 or i32 */
     cpu_pointwise_fn *select_f32[CPU_VARIANTS], *select_i32[CPU_VARIANTS];
     cpu_pointwise_fn *cast_f32_i32, *cast_i32_f32;

@@ -125,6 +125,38 @@ UNARY(to_i32, float, int32_t, cpu_float_to_i32(x))
 UNARY(to_f32, int32_t, float, (float)x)
 UNARY(copy, int32_t, int32_t, x)
 
+/* Chains: t = a inner b, then t outer c; A, B, C are elements or one number. */
+#define CHAIN_VARIANT(name, A, B, C, inner, outer)                                                 \
+    static void name(void *out, const void *a, const void *b, const void *c, int64_t n)            \
+    {                                                                                              \
+        float *y = out;                                                                            \
+        const float *p = a, *q = b, *r = c, p0 = p[0], q0 = q[0], r0 = r[0];                       \
+        (void)p0;                                                                                  \
+        (void)q0;                                                                                  \
+        (void)r0;                                                                                  \
+        INDEPENDENT for (int64_t i = 0; i < n; i++)                                                \
+        {                                                                                          \
+            float u = A, v = B, w = C, t = (inner);                                                \
+            y[i] = (outer);                                                                        \
+        }                                                                                          \
+    }
+#define CHAIN(name, inner, outer)                                                                  \
+    CHAIN_VARIANT(name##_vvv, p[i], q[i], r[i], inner, outer)                                      \
+    CHAIN_VARIANT(name##_vvs, p[i], q[i], r0, inner, outer)                                        \
+    CHAIN_VARIANT(name##_vsv, p[i], q0, r[i], inner, outer)                                        \
+    CHAIN_VARIANT(name##_vss, p[i], q0, r0, inner, outer)                                          \
+    CHAIN_VARIANT(name##_svv, p0, q[i], r[i], inner, outer)                                        \
+    CHAIN_VARIANT(name##_svs, p0, q[i], r0, inner, outer)
+#define CHAINS(name, inner)                                                                        \
+    CHAIN(name##_add, inner, t + w)                                                                \
+    CHAIN(name##_sub, inner, t - w)                                                                \
+    CHAIN(name##_mul, inner, t *w)                                                                 \
+    CHAIN(name##_rsub, inner, w - t)
+
+CHAINS(add, u + v)
+CHAINS(sub, u - v)
+CHAINS(mul, u *v)
+
 static void splat(void *out, const void *a, const void *b, const void *c, int64_t n)
 {
     int32_t *y = out, x = *(const int32_t *)a;
@@ -161,6 +193,15 @@ static void cosine(void *out, const void *a, const void *b, const void *c, int64
             ((float *)out)[i] = cosf(((const float *)a)[i]);
 }
 
+#define CHAIN_ROW(name)                                                                            \
+    {                                                                                              \
+        name##_vvv, name##_vvs, name##_vsv, name##_vss, name##_svv, name##_svs                     \
+    }
+#define CHAIN_ROWS(name)                                                                           \
+    {                                                                                              \
+        CHAIN_ROW(name##_add), CHAIN_ROW(name##_sub), CHAIN_ROW(name##_mul),                       \
+            CHAIN_ROW(name##_rsub)                                                                 \
+    }
 #define BINARY_ROW(name)                                                                           \
     {                                                                                              \
         name##_vv, name##_vs, name##_sv                                                            \
@@ -210,6 +251,7 @@ const struct cpu_simd_loop SIMD(cpu_simd_loop) = {
             [KILN_OP_LESS_EQUAL] = BINARY_ROW(less_equal_i),
             [KILN_OP_EQUAL] = BINARY_ROW(equal_i),
         },
+    .chain = {CHAIN_ROWS(add), CHAIN_ROWS(sub), CHAIN_ROWS(mul)},
     .select_f32 = TERNARY_ROW(choose_f),
     .select_i32 = TERNARY_ROW(choose_i),
     .cast_f32_i32 = to_i32,
