@@ -67,7 +67,7 @@ struct loop_op {
     int16_t dst, a, b, c; /* slots; SUM, MAX: c is the accumulators' */
     bool scalar;          /* one element only */
     int16_t stationary;   /* LOAD: number of the address at which it may be skipped, -1 */
-    bool invariant;       /* CALL: of stationary values alone, skipped while they are the same */
+    bool invariant;       /* CALL, EXPAND: of stationary values alone, skipped while they are the same */
     int16_t access, pattern;
     enum cpu_convert convert;
     cpu_pointwise_fn *call;

@@ -23,6 +23,14 @@ static int16_t new_slot(struct compiler *c, int64_t offset, int access)
     return (int16_t)k->n_slots++;
 }
 
+/* A new vector of a tile's elements; its register's own, over tiles and units,
+ * unless it is released. */
+static int64_t new_vector(struct compiler *c)
+{
+    c->kernel->n_vectors++;
+    return reserve(c, c->kernel->shape.tile_count * c->kernel->shape.tail_elements * 4);
+}
+
 /* A vector of a tile's elements, given back by release_vector. Fresh: nothing
  * else in this section uses it, so that it may be filled before the tiles. */
 static int64_t take_vector(struct compiler *c, bool fresh)
@@ -37,15 +45,7 @@ static int64_t take_vector(struct compiler *c, bool fresh)
         c->n_fresh = c->n_fresh < c->n_free ? c->n_fresh : c->n_free;
         return c->free_vectors[c->n_free];
     }
-    c->kernel->n_vectors++;
-    return reserve(c, c->kernel->shape.tile_count * c->kernel->shape.tail_elements * 4);
-}
-
-/* A vector that stays its register's own, over tiles and units. */
-static int64_t keep_vector(struct compiler *c)
-{
-    c->kernel->n_vectors++;
-    return reserve(c, c->kernel->shape.tile_count * c->kernel->shape.tail_elements * 4);
+    return new_vector(c);
 }
 
 static void release_vector(struct compiler *c, int16_t slot)
@@ -87,7 +87,7 @@ static int16_t spread(struct compiler *c, int reg, bool element_level, int secti
     bool before =
         element_level && (in->section != section || is_reduction(in) || in->op == KILN_OP_CONST);
     bool kept = element_level && !before && c->invariant[reg];
-    int64_t offset = kept            ? keep_vector(c)
+    int64_t offset = kept            ? new_vector(c)
                      : element_level ? take_vector(c, before)
                                      : reserve(c, c->kernel->shape.lanes * 4);
     int16_t slot = new_slot(c, offset, -1);
@@ -191,7 +191,7 @@ static void compile_load(struct compiler *c, int k, bool element_level)
     }
     bool stationary = element_level && loop_is_stationary(c, in->access);
     if (stationary && c->form[k] == FORM_VECTOR)
-        kernel->slots[k].offset = keep_vector(c);
+        kernel->slots[k].offset = new_vector(c);
     else
         place_result(c, k, element_level);
     c->invariant[k] = stationary;
@@ -322,7 +322,7 @@ static void compile_pointwise(struct compiler *c, int k, bool element_level)
     c->form[k] = all ? FORM_SCALAR : element_level ? FORM_VECTOR : FORM_LANES;
     c->invariant[k] = element_level && is_invariant(c, k);
     if (c->invariant[k] && !all)
-        c->kernel->slots[k].offset = keep_vector(c);
+        c->kernel->slots[k].offset = new_vector(c);
     else
         place_result(c, k, element_level);
     struct loop_op *op = new_op(c, OP_CALL);

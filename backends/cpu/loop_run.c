@@ -98,10 +98,10 @@ static void run_ops(struct runner *run, int first, int end, int64_t n)
     int64_t r = kernel->r * (kernel->shape.tile.reduced ? run->count : 1);
     for (const struct loop_op *op = kernel->ops + first, *last = kernel->ops + end; op < last;
          op++) {
+        if (op->invariant && !run->fresh)
+            continue;
         switch (op->kind) {
         case OP_CALL:
-            if (op->invariant && !run->fresh)
-                break;
             op->call(slots[op->dst], slots[op->a], op->b >= 0 ? slots[op->b] : NULL,
                      op->c >= 0 ? slots[op->c] : NULL, op->scalar ? 1 : n);
             break;
@@ -114,8 +114,6 @@ static void run_ops(struct runner *run, int first, int end, int64_t n)
                          kernel->element_bytes[op->access]);
             break;
         case OP_EXPAND:
-            if (op->invariant && !run->fresh)
-                break;
             move_pattern(&kernel->patterns[op->pattern], run->count, simd->load[CPU_MOVE], true,
                          slots[op->dst], slots[op->a], 4);
             break;

@@ -150,19 +150,23 @@ static struct span run_at(const struct runs *runs, int64_t number)
     return (struct span){at, at + runs->run};
 }
 
+/* Many runs in one pass over what was written before; few, or such as do not
+ * ascend, one by one. */
 static enum kiln_status record_runs(struct checker *c, enum kiln_region region,
                                     const struct runs *runs)
 {
-    struct span *spans = malloc((size_t)runs->count * sizeof *spans);
-    bool done = spans != NULL, ascend = true;
-    for (int64_t i = 0; i < runs->count && done; i++) {
-        spans[i] = run_at(runs, i);
-        ascend &= i == 0 || spans[i - 1].end <= spans[i].start;
-    }
-    if (done && ascend)
-        done = written_record_all(&c->memory[region], spans, (size_t)runs->count, c->step);
+    enum { FEW = 4 };
+    struct written *memory = &c->memory[region];
+    bool done = true, ascend = runs->count > FEW;
+    for (int64_t i = 1; i < runs->count && ascend; i++)
+        ascend = run_at(runs, i - 1).end <= run_at(runs, i).start;
     for (int64_t i = 0; i < runs->count && done && !ascend; i++)
-        done = written_record(&c->memory[region], spans[i], c->step);
+        done = written_record(memory, run_at(runs, i), c->step);
+    struct span *spans = ascend ? malloc((size_t)runs->count * sizeof *spans) : NULL;
+    for (int64_t i = 0; i < runs->count && spans; i++)
+        spans[i] = run_at(runs, i);
+    if (ascend)
+        done = spans && written_record_all(memory, spans, (size_t)runs->count, c->step);
     free(spans);
     if (!done)
         c->status = kiln_fail(c->error, KILN_MACHINE, "out of memory while checking the plan");

@@ -26,7 +26,7 @@ struct half_node {
     bool kept;      /* gets a copy if some use is late; else it is made again */
     kiln_node root; /* the kept node that it can be made again of, 0 if none is needed */
     kiln_node used; /* made or last used there */
-    int copy;       /* IR node in f16, -1 */
+    int copy;       /* IR node in f16, if kept and late */
     bool late;      /* some use is late */
 };
 
