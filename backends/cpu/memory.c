@@ -4,7 +4,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Pages of 2 MiB halve the cost of first touches where the system has them. */
+#include "core/api/pages.h"
+
+/* Of large pages. */
 #define SMALL_ALIGNMENT 4096
 #define LARGE_ALIGNMENT ((int64_t)2 << 20)
 
@@ -20,6 +22,8 @@ enum kiln_status cpu_memory_create(kiln_device_state *device, int64_t bytes, kil
         *memory = NULL;
         return kiln_fail(error, KILN_MACHINE, "cpu: no memory for %lld bytes", (long long)bytes);
     }
+    if (bytes >= LARGE_ALIGNMENT)
+        kiln_advise_large_pages(data, (size_t)bytes);
     memset(data, 0, (size_t)bytes);
     (*memory)->data = data;
     (*memory)->bytes = bytes;

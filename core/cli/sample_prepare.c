@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/api/pages.h"
 #include "core/cli/sampling.h"
 #include "core/run/sample_image.h"
 
@@ -53,9 +54,11 @@ enum kiln_status kiln_sampling_allocate(float **out, struct kiln_shape shape,
 {
     int64_t count = kiln_shape_count(&shape);
     *out = count > 0 ? calloc((size_t)count, sizeof **out) : NULL;
-    return *out ? KILN_OK
-                : kiln_fail(error, KILN_MACHINE, "sample: out of memory for %lld samples",
-                            (long long)shape.d[0]);
+    if (!*out)
+        return kiln_fail(error, KILN_MACHINE, "sample: out of memory for %lld samples",
+                         (long long)shape.d[0]);
+    kiln_advise_large_pages(*out, (size_t)count * sizeof **out);
+    return KILN_OK;
 }
 
 /* --interpolate: whole rows, and batches of whole rows. */

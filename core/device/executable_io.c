@@ -37,8 +37,7 @@ struct span {
     char *data;            /* malloc'd */
 };
 
-/* Reads the span of a view. */
-static enum kiln_status read_span(kiln_executable *e, const struct kiln_place *place,
+static enum kiln_status find_span(const kiln_executable *e, const struct kiln_place *place,
                                   const struct kiln_view *view, struct span *span,
                                   struct kiln_error *error)
 {
@@ -53,12 +52,42 @@ static enum kiln_status read_span(kiln_executable *e, const struct kiln_place *p
     if (!e->regions[place->region] || span->offset < 0 ||
         span->bytes > e->plan->steps.region_bytes[place->region] - span->offset)
         return kiln_fail(error, KILN_INPUT, "plan: a value lies outside its region");
+    return KILN_OK;
+}
+
+static enum kiln_status copy_span(kiln_executable *e, const struct kiln_place *place,
+                                  const struct span *span, char *out, struct kiln_error *error)
+{
+    return e->session->backend->read(e->session->state, e->regions[place->region], span->offset,
+                                     out, span->bytes, error);
+}
+
+/* Reads the span of a view. */
+static enum kiln_status read_span(kiln_executable *e, const struct kiln_place *place,
+                                  const struct kiln_view *view, struct span *span,
+                                  struct kiln_error *error)
+{
+    enum kiln_status status = find_span(e, place, view, span, error);
+    if (status)
+        return status;
     span->data = malloc((size_t)span->bytes);
     if (!span->data)
         return kiln_fail(error, KILN_MACHINE, "out of memory for a copy of %lld bytes",
                          (long long)span->bytes);
-    return e->session->backend->read(e->session->state, e->regions[place->region], span->offset,
-                                     span->data, span->bytes, error);
+    return copy_span(e, place, span, span->data, error);
+}
+
+static bool is_dense(const struct kiln_view *view)
+{
+    int64_t stride = 1;
+    for (int axis = view->n - 1; axis >= 0; axis--)
+        for (int i = view->n_digits[axis] - 1; i >= 0; i--) {
+            const struct kiln_digit *digit = &view->digits[axis][i];
+            if (digit->extent > 1 && digit->stride != stride)
+                return false;
+            stride *= digit->extent;
+        }
+    return true;
 }
 
 /* Copies the elements of a view to a dense host array. */
@@ -67,7 +96,12 @@ static enum kiln_status read_view(kiln_executable *e, const struct kiln_place *p
                                   char *data, struct kiln_error *error)
 {
     struct span span;
-    enum kiln_status status = read_span(e, place, view, &span, error);
+    enum kiln_status status = KILN_OK;
+    if (is_dense(view)) {
+        status = find_span(e, place, view, &span, error);
+        return status ? status : copy_span(e, place, &span, data, error);
+    }
+    status = read_span(e, place, view, &span, error);
     if (!status)
         kiln_view_unpack(&span.view, kiln_shape_count(shape), kiln_dtype_bytes(place->dtype),
                          span.data, data);

@@ -9,7 +9,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { SAMPLES = 3, BETWEEN_NS = 1000000 };
+enum { SAMPLES = 10, BETWEEN_NS = 2000000 };
 
 bool kiln_loadavg_is_busy(const char *text, long processors)
 {
@@ -19,7 +19,8 @@ bool kiln_loadavg_is_busy(const char *text, long processors)
     return running - 1 > processors / 16;
 }
 
-/* Busy in every sample: what runs for a moment does not count. */
+/* Busy in every sample: what runs for a moment does not count, nor do threads of
+ * another program that still spin. */
 static bool machine_is_busy(void)
 {
     for (int i = 0; i < SAMPLES; i++) {

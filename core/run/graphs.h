@@ -21,6 +21,7 @@ enum kiln_core_stream { KILN_STREAM_FLIP = 0x10000, KILN_STREAM_NOISE };
  * one of these; they are in no checkpoint. */
 #define KILN_STATE_PREFIX_RUN     "run."
 #define KILN_STATE_PREFIX_SAMPLER "sampler."
+#define KILN_STATE_NOISE          KILN_STATE_PREFIX_SAMPLER "noise"
 bool kiln_state_is_internal(const char *name);
 
 /*
@@ -92,8 +93,8 @@ enum kiln_status kiln_reconstruct_graph_create(const struct kiln_instance *,
 /* --- sampling ------------------------------------------------------------------- */
 
 /*
- * noise   -> output "noise", random, keyed by "rng" (step word 0)
- * start   input "noise" -> the carried states "sampler.<k>"
+ * noise   -> the state "sampler.noise", random, keyed by "rng" (step word 0)
+ * start   the state "sampler.noise" -> the carried states "sampler.<k>"
  * step    input "coefficients" f32 [n_coefficients]; states -> states, and
  *         output "preview" if it is asked for; NULL without iterations
  * finish  states -> output "samples"

@@ -47,13 +47,21 @@ static void known_inputs(kiln_graph *g, struct kiln_shape samples, kiln_node *kn
     *mask = kiln_input(g, "mask", KILN_F32, one);
 }
 
+static kiln_node noise_state(kiln_graph *g, const struct kiln_sample_plan *plan)
+{
+    const struct kiln_state state = {
+        .name = KILN_STATE_NOISE, .shape = plan->noise, .dtype = KILN_F32};
+    return kiln_state(g, &state);
+}
+
 static void build_noise(struct kiln_sampler_graphs *out)
 {
     const struct kiln_rng rng = {
         .kind = out->plan.uniform_noise ? KILN_RNG_UNIFORM : KILN_RNG_NORMAL,
         .stream = KILN_STREAM_NOISE,
     };
-    kiln_graph_output(out->noise, "noise", kiln_random(out->noise, out->plan.noise, rng));
+    kiln_assign(out->noise, noise_state(out->noise, &out->plan),
+                kiln_random(out->noise, out->plan.noise, rng));
 }
 
 static void build_start(const struct kiln_instance *instance,
@@ -62,8 +70,7 @@ static void build_start(const struct kiln_instance *instance,
     kiln_graph *g = out->start;
     kiln_node states[KILN_MAX_CARRIED], first[KILN_MAX_CARRIED] = {0};
     carried_states(g, &out->plan, states);
-    kiln_node noise = kiln_input(g, "noise", KILN_F32, out->plan.noise);
-    instance->model->sample_start(instance->state, g, request, noise, first);
+    instance->model->sample_start(instance->state, g, request, noise_state(g, &out->plan), first);
     assign_carried(g, &out->plan, states, first);
 }
 

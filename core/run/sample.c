@@ -102,6 +102,7 @@ enum kiln_status kiln_sampler_compile(kiln_sampler *sampler, kiln_session *sessi
 {
     const struct kiln_compile_options options = {.use_ema = use_ema};
     const struct kiln_sampler_graphs *graphs = &sampler->graphs;
+    sampler->session = session;
     enum kiln_status status =
         kiln_executable_create(session, graphs->noise, &options, &sampler->noise, error);
     if (!status)

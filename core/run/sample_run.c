@@ -13,16 +13,17 @@ static enum kiln_status write_rng(kiln_executable *executable, const struct kiln
     return kiln_executable_write(executable, "rng", words, sizeof words, error);
 }
 
+/* The noise state that a start begins with. */
+static int noise_state(const kiln_sampler *sampler)
+{
+    return kiln_states_find(kiln_session_states(sampler->session), KILN_STATE_NOISE);
+}
+
 static enum kiln_status draw_noise(kiln_sampler *sampler, const struct kiln_sample_job *job,
                                    int64_t first, struct kiln_error *error)
 {
     enum kiln_status status = write_rng(sampler->noise, job, 0, first, error);
-    if (!status)
-        status = kiln_executable_run(sampler->noise, error);
-    int64_t bytes = sampler->request.batch * sampler->noise_elements * (int64_t)sizeof(float);
-    if (!status)
-        status = kiln_executable_read(sampler->noise, "noise", sampler->noise_buffer, bytes, error);
-    return status;
+    return status ? status : kiln_executable_run(sampler->noise, error);
 }
 
 /* Runs an executable with the keys and labels that it wants. */
@@ -123,17 +124,12 @@ static enum kiln_status iterate(kiln_sampler *sampler, const struct kiln_sample_
 }
 
 /* Draws the batch that begins with sample first of the seed; its initial noise
- * is in noise_buffer, its labels in label_buffer. */
+ * is in the noise state, its labels in label_buffer. */
 static enum kiln_status run_batch(kiln_sampler *sampler, const struct kiln_sample_job *job,
                                   int64_t first, struct kiln_error *error)
 {
-    int64_t batch = sampler->request.batch;
     uint32_t last = (uint32_t)sampler->graphs.plan.n_iterations + 1;
-    enum kiln_status status =
-        kiln_executable_write(sampler->start, "noise", sampler->noise_buffer,
-                              batch * sampler->noise_elements * (int64_t)sizeof(float), error);
-    if (!status)
-        status = run_part(sampler, sampler->start, job, 0, first, error);
+    enum kiln_status status = run_part(sampler, sampler->start, job, 0, first, error);
     if (!status)
         status = iterate(sampler, job, first, error);
     if (!status)
@@ -148,6 +144,9 @@ enum kiln_status kiln_sampler_noise(kiln_sampler *sampler, const struct kiln_sam
 {
     for (int64_t done = 0; done < job->count; done += sampler->request.batch) {
         enum kiln_status status = draw_noise(sampler, job, job->first + done, error);
+        if (!status)
+            status = kiln_session_state_get(sampler->session, noise_state(sampler),
+                                            KILN_STATE_VALUE, sampler->noise_buffer, error);
         if (status)
             return status;
         memcpy(noise + done * sampler->noise_elements, sampler->noise_buffer,
@@ -156,8 +155,8 @@ enum kiln_status kiln_sampler_noise(kiln_sampler *sampler, const struct kiln_sam
     return KILN_OK;
 }
 
-/* Fills the batch's noise and labels from the job; the rest of a partial batch
- * keeps what it held. */
+/* Sets the batch's noise state and labels; the rest of a partial batch keeps
+ * what it held. */
 static enum kiln_status load_batch(kiln_sampler *sampler, const struct kiln_sample_job *job,
                                    int64_t done, struct kiln_error *error)
 {
@@ -169,7 +168,8 @@ static enum kiln_status load_batch(kiln_sampler *sampler, const struct kiln_samp
         return draw_noise(sampler, job, job->first + done, error);
     memcpy(sampler->noise_buffer, job->noise + (size_t)done * elements,
            count * elements * sizeof(float));
-    return KILN_OK;
+    return kiln_session_state_set(sampler->session, noise_state(sampler), KILN_STATE_VALUE,
+                                  sampler->noise_buffer, error);
 }
 
 /* The known picture stays on the device for all batches. */

@@ -9,6 +9,7 @@
 struct kiln_sampler {
     struct kiln_sample_request request;
     struct kiln_sampler_graphs graphs;
+    kiln_session *session;
     kiln_executable *noise, *start, *step, *finish;
     bool points;
     struct kiln_shape samples; /* of a whole batch */

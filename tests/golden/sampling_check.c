@@ -70,6 +70,19 @@ static void check_samples(const struct golden *golden, const struct run *run,
     free(samples);
 }
 
+static void set_noise(const struct golden *golden, kiln_session *session)
+{
+    struct kiln_error error;
+    int state = kiln_states_find(kiln_session_states(session), KILN_STATE_NOISE);
+    int64_t n,
+        size = kiln_shape_count(&kiln_states_at(kiln_session_states(session), state)->state.shape);
+    float *noise = golden_values(golden->file, "", "noise", &n);
+    if (n != size)
+        must(KILN_INPUT, "noise", &(struct kiln_error){.text = "not of the noise's size"});
+    must(kiln_session_state_set(session, state, KILN_STATE_VALUE, noise, &error), "noise", &error);
+    free(noise);
+}
+
 /* All iterations, each with its row of coefficients. */
 static void iterate(const struct golden *golden, kiln_session *session,
                     const struct kiln_sampler_graphs *graphs, bool labelled)
@@ -105,7 +118,7 @@ static void check_run(const struct golden *golden, kiln_device *device, const st
     golden_set_states(golden, session);
     kiln_executable *start = compile(golden, session, graphs.start, false);
     kiln_executable *finish = compile(golden, session, graphs.finish, run->request.labelled);
-    golden_write(golden, start, "noise", "noise");
+    set_noise(golden, session);
     const int32_t key[KILN_RNG_KEY_WORDS] = {0};
     if (kiln_executable_has_input(start, "rng"))
         must(kiln_executable_write(start, "rng", key, sizeof key, &error), "rng", &error);

@@ -181,7 +181,9 @@ static void samplers_are_checked(void **unused)
     struct kiln_error error;
     assert_int_equal(kiln_sampler_graphs_create(&instance, &request, &graphs, &error), KILN_OK);
     assert_null(graphs.step);
-    assert_string_equal(only(graphs.start, KILN_OP_STATE).name, "sampler.0");
+    assert_string_equal(only(graphs.finish, KILN_OP_STATE).name, "sampler.0");
+    assert_string_equal(only(graphs.noise, KILN_OP_STATE).name, KILN_STATE_NOISE);
+    assert_int_equal(count_ops(graphs.start, KILN_OP_STATE), 2); /* noise to "sampler.0" */
     assert_int_equal(count_ops(graphs.start, KILN_OP_ASSIGN), 1);
     assert_int_equal(count_ops(graphs.noise, KILN_OP_RNG), 1);
     kiln_sampler_graphs_finish(&graphs);
