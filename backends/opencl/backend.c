@@ -172,6 +172,8 @@ static const struct kiln_backend backend = {
     .libraries = cl_libraries,
     .stats = cl_stats,
     .arithmetic = cl_arithmetic,
+    .library_measure = cl_blast_measure,
+    .library_use = cl_blast_use,
 };
 
 KILN_API const struct kiln_backend *kiln_backend_entry(void);

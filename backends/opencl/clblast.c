@@ -11,7 +11,7 @@
 #include <unistd.h>
 
 #ifdef KILN_CLBLAST
-#include <clblast_c.h>
+#include "backends/opencl/clblast.h"
 
 #define TEXT_OF(x) #x
 #define TEXT(x)    TEXT_OF(x)
@@ -45,8 +45,7 @@ bool cl_blast_suits(const struct kiln_step_matmul *s)
 
 #ifdef KILN_CLBLAST
 
-/* Its compiler messages go to stdout, where results belong. */
-static int mute_stdout(void)
+int blast_mute_stdout(void)
 {
     fflush(stdout);
     int kept = dup(STDOUT_FILENO);
@@ -55,7 +54,7 @@ static int mute_stdout(void)
     return kept;
 }
 
-static void restore_stdout(int kept)
+void blast_restore_stdout(int kept)
 {
     if (kept < 0)
         return;
@@ -64,13 +63,8 @@ static void restore_stdout(int kept)
     close(kept);
 }
 
-struct blast_places {
-    cl_mem a, b, c;
-    size_t a_offset, b_offset, c_offset; /* elements */
-};
-
-static int multiply(kiln_device_state *device, const struct kiln_step_matmul *s,
-                    const struct blast_places *at)
+int blast_multiply(kiln_device_state *device, const struct kiln_step_matmul *s,
+                   const struct blast_places *at)
 {
     struct operand a = operand_of(s->a_stride, s->m, s->k), b = operand_of(s->b_stride, s->k, s->n);
     int64_t c_ld = s->m == 1 ? s->n : s->c_stride[1];
@@ -134,38 +128,67 @@ static bool upload(kiln_device_state *device, cl_mem buffer, const float *values
                                 NULL) == CL_SUCCESS;
 }
 
+struct sizes {
+    int64_t a, b, c; /* elements */
+};
+
+static struct sizes sizes_of(const struct kiln_step_matmul *s)
+{
+    return (struct sizes){s->batch * s->m * s->k, s->batch * s->k * s->n, s->batch * s->m * s->n};
+}
+
+bool blast_product_create(kiln_device_state *device, int64_t batch, int64_t side, bool ta, bool tb,
+                          struct blast_product *p)
+{
+    int64_t m = side, n = side + 1, k = side + 2;
+    *p = (struct blast_product){.step = {.batch = batch,
+                                         .m = m,
+                                         .n = n,
+                                         .k = k,
+                                         .a_stride = {m * k, ta ? 1 : k, ta ? m : 1},
+                                         .b_stride = {k * n, tb ? 1 : n, tb ? k : 1},
+                                         .c_stride = {m * n, n, 1}}};
+    struct sizes size = sizes_of(&p->step);
+    p->host = malloc((size_t)(size.a + size.b + size.c) * sizeof *p->host);
+    p->work = malloc((size_t)(n + k) * sizeof *p->work);
+    if (!p->host || !p->work || cl_buffer_create(device, size.a * 4, &p->at.a, NULL) ||
+        cl_buffer_create(device, size.b * 4, &p->at.b, NULL) ||
+        cl_buffer_create(device, size.c * 4, &p->at.c, NULL))
+        return false;
+    fill(p->host, size.a + size.b, 1);
+    return upload(device, p->at.a, p->host, size.a) &&
+           upload(device, p->at.b, p->host + size.a, size.b);
+}
+
+void blast_product_destroy(kiln_device_state *device, struct blast_product *p)
+{
+    struct sizes size = sizes_of(&p->step);
+    cl_buffer_destroy(device, p->at.a, size.a * 4);
+    cl_buffer_destroy(device, p->at.b, size.b * 4);
+    cl_buffer_destroy(device, p->at.c, size.c * 4);
+    free(p->host);
+    free(p->work);
+    *p = (struct blast_product){0};
+}
+
+bool blast_product_is_right(kiln_device_state *device, struct blast_product *p)
+{
+    struct sizes size = sizes_of(&p->step);
+    float *c = p->host + size.a + size.b;
+    return blast_multiply(device, &p->step, &p->at) == 0 &&
+           clEnqueueReadBuffer(device->queue, p->at.c, CL_TRUE, 0, (size_t)size.c * 4, c, 0, NULL,
+                               NULL) == CL_SUCCESS &&
+           plausible(&p->step, p->host, p->host + size.a, c, p->work);
+}
+
 /* One product on the device against the host. */
 static bool product_is_right(kiln_device_state *device, int64_t batch, int64_t side, bool ta,
                              bool tb)
 {
-    int64_t m = side, n = side + 1, k = side + 2, na = batch * m * k, nb = batch * k * n,
-            nc = batch * m * n;
-    const struct kiln_step_matmul s = {.batch = batch,
-                                       .m = m,
-                                       .n = n,
-                                       .k = k,
-                                       .a_stride = {m * k, ta ? 1 : k, ta ? m : 1},
-                                       .b_stride = {k * n, tb ? 1 : n, tb ? k : 1},
-                                       .c_stride = {m * n, n, 1}};
-    float *host = malloc((size_t)(na + nb + nc) * sizeof *host);
-    double *work = malloc((size_t)(n + k) * sizeof *work);
-    struct blast_places at = {0};
-    bool right = host && work && cl_buffer_create(device, na * 4, &at.a, NULL) == KILN_OK &&
-                 cl_buffer_create(device, nb * 4, &at.b, NULL) == KILN_OK &&
-                 cl_buffer_create(device, nc * 4, &at.c, NULL) == KILN_OK;
-    if (right) {
-        fill(host, na + nb, 1);
-        right = upload(device, at.a, host, na) && upload(device, at.b, host + na, nb) &&
-                multiply(device, &s, &at) == 0 &&
-                clEnqueueReadBuffer(device->queue, at.c, CL_TRUE, 0, (size_t)nc * 4, host + na + nb,
-                                    0, NULL, NULL) == CL_SUCCESS &&
-                plausible(&s, host, host + na, host + na + nb, work);
-    }
-    cl_buffer_destroy(device, at.a, na * 4);
-    cl_buffer_destroy(device, at.b, nb * 4);
-    cl_buffer_destroy(device, at.c, nc * 4);
-    free(host);
-    free(work);
+    struct blast_product product;
+    bool right = blast_product_create(device, batch, side, ta, tb, &product) &&
+                 blast_product_is_right(device, &product);
+    blast_product_destroy(device, &product);
     return right;
 }
 
@@ -174,13 +197,13 @@ static bool product_is_right(kiln_device_state *device, int64_t batch, int64_t s
 static bool passes(kiln_device_state *device)
 {
     enum { LARGE = 1990 };
-    int kept = mute_stdout();
+    int kept = blast_mute_stdout();
     bool right = true;
     for (int form = 0; form < 4 && right; form++)
         right = product_is_right(device, 2, 65, form & 1, form & 2) &&
                 product_is_right(device, 1, 97, form & 1, form & 2);
     right = right && product_is_right(device, 1, LARGE, false, true);
-    restore_stdout(kept);
+    blast_restore_stdout(kept);
     return right;
 }
 
@@ -195,11 +218,13 @@ bool cl_blast_usable(kiln_device_state *device)
     /* on processors its tiles in local memory are ten times slower than ours */
     if (device->cpu_like || device->lost || !allowed())
         return false;
+    char what[sizeof device->blast_parameters + 32];
+    snprintf(what, sizeof what, "clblast " VERSION " %s", device->blast_parameters);
     if (device->blast == 0)
-        device->blast = cl_cache_verdict(device, "clblast " VERSION);
+        device->blast = cl_cache_verdict(device, what);
     if (device->blast == 0) {
         device->blast = passes(device) ? 1 : -1;
-        cl_cache_set_verdict(device, "clblast " VERSION, device->blast);
+        cl_cache_set_verdict(device, what, device->blast);
     }
     return device->blast > 0;
 }
@@ -221,9 +246,9 @@ enum kiln_status cl_blast_enqueue(kiln_device_state *device, struct cl_launch *l
                                     (size_t)s->a.offset / 4,
                                     (size_t)s->b.offset / 4,
                                     (size_t)s->c.offset / 4};
-    int kept = launch->warm ? -1 : mute_stdout();
-    int code = multiply(device, s, &at);
-    restore_stdout(kept);
+    int kept = launch->warm ? -1 : blast_mute_stdout();
+    int code = blast_multiply(device, s, &at);
+    blast_restore_stdout(kept);
     launch->warm = true;
     if (code != 0)
         return kiln_fail(error, KILN_MACHINE,

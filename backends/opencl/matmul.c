@@ -159,7 +159,9 @@ int cl_matmul_candidates(kiln_device_state *device, const struct kiln_step *step
     if (!device->reference) {
         n += local_candidates(device, s, candidates + n);
         if (cl_blast_suits(s) && cl_blast_usable(device))
-            candidates[n++] = (struct kiln_candidate){.algorithm = BLAST, .name = "clblast"};
+            candidates[n++] = (struct kiln_candidate){
+                .algorithm = BLAST,
+                .name = *device->blast_parameters ? "clblast tuned" : "clblast"};
     }
     if (n == 0 || s->batch * s->m * s->n * s->k < SMALL_WORK)
         candidates[n++] = (struct kiln_candidate){.algorithm = PLAIN, .name = "plain"};

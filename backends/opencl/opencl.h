@@ -59,6 +59,7 @@ struct kiln_device_state {
     bool lost;                    /* after a fatal error nothing is enqueued any more */
     bool reference;               /* plain kernels only */
     int blast;                    /* CLBlast: 0 not tried, 1 passed its check, -1 not usable */
+    char blast_parameters[256];   /* its parameters, "" = its own */
     struct cl_arithmetic arithmetic;
     struct cl_staging staging;
     struct cl_built_program *programs;
@@ -201,6 +202,10 @@ bool cl_blast_suits(const struct kiln_step_matmul *);
 void cl_blast_prepare(struct cl_builder *, const struct kiln_step_matmul *);
 enum kiln_status cl_blast_enqueue(kiln_device_state *, struct cl_launch *, struct kiln_error *);
 void cl_blast_close(kiln_device_state *);
+/* Measured parameters (clblast_tune.c): see library_measure and library_use in backend.h. */
+enum kiln_status cl_blast_measure(kiln_device_state *, double seconds, char *text, size_t size,
+                                  struct kiln_error *);
+bool cl_blast_use(kiln_device_state *, const char *text);
 /* "; CLBlast 1.5.3" where it is built in, else "". */
 const char *cl_blast_version(void);
 

@@ -16,8 +16,8 @@
 extern "C" {
 #endif
 
-/* 1: first version; 2: arithmetic */
-#define KILN_BACKEND_ABI 2
+/* 1: first version; 2: arithmetic; 3: library_measure, library_use */
+#define KILN_BACKEND_ABI 3
 
 enum kiln_device_type { KILN_DEVICE_CPU, KILN_DEVICE_GPU, KILN_DEVICE_ACCELERATOR };
 
@@ -131,6 +131,17 @@ struct kiln_backend {
      * lower when something else uses the device. */
     enum kiln_status (*arithmetic)(kiln_device_state *, double flops, double *done,
                                    struct kiln_error *);
+
+    /*
+     * Parameters of a library below the backend that suit one device better than the library's
+     * own; both NULL: there are none. measure looks for about so many seconds and writes the best
+     * as one line, "" where the library's own are; it may end the process where a driver fails, and
+     * leaves the device with any of them: it wants a process of its own. use takes such a line
+     * before the first candidates are asked for; false if it is not one.
+     */
+    enum kiln_status (*library_measure)(kiln_device_state *, double seconds, char *text,
+                                        size_t size, struct kiln_error *);
+    bool (*library_use)(kiln_device_state *, const char *text);
 };
 
 typedef const struct kiln_backend *kiln_backend_entry_fn(void);

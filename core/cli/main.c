@@ -10,6 +10,7 @@
 
 #include "core/base/log.h"
 #include "core/cli/parse.h"
+#include "core/cli/tune_library.h"
 #include "core/device/probe.h"
 
 /* A closed standard descriptor would be given to the next file opened, and
@@ -95,6 +96,8 @@ static enum kiln_status run(int argc, char **argv, struct kiln_error *error)
         return kiln_probe_child(stdout) ? KILN_MACHINE : KILN_OK;
     if (strcmp(word, KILN_PROBE_LIBRARY_COMMAND) == 0 && argc == 3)
         return kiln_probe_library_child(argv[2], stdout) ? KILN_MACHINE : KILN_OK;
+    if (strcmp(word, KILN_TUNE_LIBRARY_COMMAND) == 0 && argc == 3)
+        return kiln_tune_library_child(argv[2], error);
     if (strcmp(word, "help") == 0) {
         char *command[] = {argv[2], "--help", NULL};
         return run_command(2, command, error);

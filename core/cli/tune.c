@@ -8,7 +8,7 @@
 #include "core/cli/command.h"
 #include "core/cli/progress.h"
 #include "core/cli/stop.h"
-#include "core/device/tune.h"
+#include "core/cli/tune_library.h"
 
 static void show_warning(void *user, enum kiln_log_level level, const char *line)
 {
@@ -63,21 +63,6 @@ static enum kiln_status measure(const struct kiln_cli *cli, const char *device,
 
 /* --- what is kept ---------------------------------------------------------------------------- */
 
-/* Opens the device and the choices kept for it. */
-static enum kiln_status open_tuner(const char *spec, kiln_device **device, kiln_tuner **tuner,
-                                   struct kiln_error *error)
-{
-    *tuner = NULL;
-    enum kiln_status status = kiln_device_open(spec, NULL, device, error);
-    if (status)
-        return status;
-    *tuner = kiln_tuner_create(*device, true, 0);
-    if (*tuner)
-        return KILN_OK;
-    kiln_device_close(device);
-    return kiln_fail(error, KILN_MACHINE, "out of memory");
-}
-
 static enum kiln_status exchange(const struct kiln_cli *cli, const char *spec,
                                  struct kiln_error *error)
 {
@@ -86,7 +71,7 @@ static enum kiln_status exchange(const struct kiln_cli *cli, const char *spec,
     kiln_device *device;
     kiln_tuner *tuner;
     int taken = 0;
-    enum kiln_status status = open_tuner(spec, &device, &tuner, error);
+    enum kiln_status status = kiln_tune_open(spec, &device, &tuner, error);
     if (status)
         return status;
     if (in)
@@ -111,6 +96,8 @@ static enum kiln_status run(const struct kiln_cli *cli, struct kiln_error *error
     enum kiln_status status = KILN_OK;
     kiln_log_receiver(show_warning, NULL);
     if (!kiln_cli_flag(cli, "import"))
+        status = kiln_tune_library(device, error);
+    if (!status && !kiln_cli_flag(cli, "import"))
         status = measure(cli, device, error);
     return status ? status : exchange(cli, device, error);
 }
@@ -143,7 +130,9 @@ const struct kiln_command kiln_command_tune = {
         "Training measures its algorithms and layouts itself, at most [run] tune_seconds. tune "
         "does it ahead and without that limit, for the shapes of all shipped configs: every way "
         "that the device's backend knows, CLBlast's among them, is timed on random data and "
-        "checked against the others. Choices stay in the cache directory, by device, driver, "
+        "checked against the others. Before that the parameters of CLBlast's kernels are tried for "
+        "a minute, where it serves the device. Choices stay in the cache directory, by device, "
+        "driver, "
         "libraries and number of threads; a file from --export serves machines where all of "
         "these are equal.",
     .options = options,

@@ -13,6 +13,9 @@
 #include "core/device/step_key.h"
 #include "core/device/tune_file.h"
 
+/* The key of the parameters of a backend's library. */
+static const char library_key[] = "library parameters";
+
 struct kiln_tuner {
     kiln_device *device;
     bool enabled;
@@ -25,6 +28,16 @@ struct kiln_tuner {
     struct kiln_text description;
     struct kiln_tune_table made; /* this session's choices: one for each key */
 };
+
+static void use_library(const kiln_tuner *tuner)
+{
+    const struct kiln_backend *backend = kiln_device_backend(tuner->device);
+    const char *kept = kiln_tuner_get(tuner, library_key);
+    if (kept && backend->library_use &&
+        !backend->library_use(kiln_device_backend_state(tuner->device), kept))
+        kiln_log_line(KILN_LOG_WARNING, "%s: the choice kept as \"%s\" is not understood: %.100s",
+                      kiln_device_name(tuner->device), library_key, kept);
+}
 
 kiln_tuner *kiln_tuner_create(kiln_device *device, bool enabled, double seconds)
 {
@@ -48,6 +61,7 @@ kiln_tuner *kiln_tuner_create(kiln_device *device, bool enabled, double seconds)
     if (enabled) {
         kiln_tune_read(&tuner->table, tuner->file, tuner->description.data);
         kiln_tune_read_shipped(&tuner->table, tuner->file, tuner->description.data);
+        use_library(tuner);
     }
     return tuner;
 }
@@ -206,6 +220,28 @@ void kiln_tuner_put(kiln_tuner *tuner, const char *key, const char *value, doubl
         return;
     kiln_tune_set(&tuner->table, key, value, seconds);
     tuner->changed = true;
+}
+
+bool kiln_tuner_library_is_unknown(const kiln_tuner *tuner)
+{
+    return kiln_device_backend(tuner->device)->library_measure &&
+           !kiln_tuner_get(tuner, library_key);
+}
+
+enum kiln_status kiln_tuner_measure_library(kiln_tuner *tuner, double seconds,
+                                            struct kiln_error *error)
+{
+    const struct kiln_backend *backend = kiln_device_backend(tuner->device);
+    char text[512];
+    if (!backend->library_measure)
+        return KILN_OK;
+    enum kiln_status status = backend->library_measure(kiln_device_backend_state(tuner->device),
+                                                       seconds, text, sizeof text, error);
+    if (status)
+        return status;
+    kiln_tuner_put(tuner, library_key, text, 0);
+    kiln_tuner_save(tuner);
+    return KILN_OK;
 }
 
 double kiln_tuner_left(const kiln_tuner *tuner)

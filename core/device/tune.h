@@ -34,6 +34,11 @@ int kiln_tuner_choose(void *tuner, const struct kiln_step *, int n, const struct
  * NULL; and keeping one. The string lives until the next call. */
 const char *kiln_tuner_get(const kiln_tuner *, const char *key);
 void kiln_tuner_put(kiln_tuner *, const char *key, const char *value, double seconds);
+/* Whether the backend's library has parameters that were never measured here. */
+bool kiln_tuner_library_is_unknown(const kiln_tuner *);
+/* Measures and keeps them. The device and the tuner are of no use afterwards:
+ * for a process of its own (backend.h, library_measure). */
+enum kiln_status kiln_tuner_measure_library(kiln_tuner *, double seconds, struct kiln_error *);
 /* Seconds of the budget that are left, <= 0 when it is spent or disabled. */
 double kiln_tuner_left(const kiln_tuner *);
 /* Counts time measured elsewhere against the budget. */

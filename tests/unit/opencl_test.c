@@ -177,8 +177,7 @@ static void convolutions_of(struct lab *lab)
         convolution(lab, &edges[i], KILN_LAYOUT_DENSE, KILN_LAYOUT_NCHW16C);
         convolution(lab, &turned, KILN_LAYOUT_NCHW16C, KILN_LAYOUT_DENSE);
     }
-    print_message("Winograd: at most %.2e of the result's root mean square\n",
-                  lab->worst_winograd);
+    print_message("Winograd: at most %.2e of the result's root mean square\n", lab->worst_winograd);
 }
 
 static void convolutions(void **unused)
@@ -452,6 +451,63 @@ static void memory(void **unused)
     run(memory_of);
 }
 
+/* --- parameters of CLBlast --------------------------------------------------------- */
+
+static void expect_blast(struct lab *lab, const char *name)
+{
+    struct kiln_candidate candidates[KILN_MAX_CANDIDATES];
+    struct kiln_step step = {.kind = KILN_STEP_MATMUL};
+    step.as.matmul = (struct kiln_step_matmul){.batch = 1,
+                                               .m = 64,
+                                               .n = 64,
+                                               .k = 64,
+                                               .a_stride = {4096, 64, 1},
+                                               .b_stride = {4096, 64, 1},
+                                               .c_stride = {4096, 64, 1}};
+    int n = lab->backend->candidates(lab->device, &step, candidates), found = 0;
+    for (int i = 0; i < n; i++)
+        found += strcmp(candidates[i].name, name) == 0;
+    assert_int_equal(found, 1);
+}
+
+static void library_parameters(void **unused)
+{
+    static const char *const bad[] = {
+        "Xgemm",
+        "Xgemm 1 2",
+        "GemmRoutine 896 1",
+        "GemmRoutine 896,",
+        "GemmRoutine -1",
+        "GemmRoutine 9999999999",
+        "Other 1",
+        "GemmRoutine 896, XgemmDirect 2 8 8 8 8 1 1 1 1 8",
+    };
+    (void)unused;
+    struct lab lab = lab_open(0, "gpu");
+    const struct kiln_backend *backend = lab.backend;
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
+        assert_false(backend->library_use(lab.device, bad[i]));
+    assert_true(backend->library_use(lab.device, ""));
+    const char *setting = getenv("KILN_CLBLAST");
+    bool built = strstr(backend->libraries(lab.device), "CLBlast"),
+         tried = built && setting && strcmp(setting, "0") != 0;
+    if (tried) {
+        struct kiln_error error;
+        char text[512] = "x";
+        expect_blast(&lab, "clblast");
+        assert_int_equal(backend->library_measure(lab.device, 0, text, sizeof text, &error),
+                         KILN_OK);
+        assert_string_equal(text, ""); /* no time, no choice */
+    }
+    assert_int_equal(
+        backend->library_use(lab.device, "XgemmDirect 2 8 8 8 8 1 1 1 1 8, GemmRoutine 300"),
+        built);
+    if (tried)
+        expect_blast(&lab, "clblast tuned");
+    product(&lab, 2, 66, 35, 41, 0);
+    lab_close(&lab);
+}
+
 int main(void)
 {
     if (lab_devices() == 0)
@@ -459,7 +515,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(memory),       cmocka_unit_test(matrix_products),
         cmocka_unit_test(convolutions), cmocka_unit_test(spatial),
-        cmocka_unit_test(the_rest),
+        cmocka_unit_test(the_rest),     cmocka_unit_test(library_parameters),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
