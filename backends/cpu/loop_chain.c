@@ -1,5 +1,8 @@
-/* Pairs of arithmetic instructions that become one call: (a op b) op c. A value
- * between them is then neither written to the cache nor read from it. */
+/*
+ * What is computed once for many tiles, and pairs of arithmetic instructions
+ * that become one call: (a op b) op c. A value between them is then neither
+ * written to the cache nor read from it.
+ */
 #include "backends/cpu/loop_compile.h"
 
 static bool is_arithmetic(const struct kiln_instruction *in)
@@ -8,27 +11,24 @@ static bool is_arithmetic(const struct kiln_instruction *in)
            !in->integer;
 }
 
-/* Instructions that may be computed once for many tiles stay alone. */
-static void find_steady(const struct compiler *c, bool *steady)
+void loop_find_invariant(struct compiler *c)
 {
     const struct kiln_instruction *in = c->loop->instructions;
     for (int k = 0; k < c->loop->n_instructions; k++) {
         const int operands[3] = {in[k].a, in[k].b, in[k].c};
-        steady[k] = in[k].op == KILN_OP_CONST ||
-                    (in[k].op == KILN_INSTRUCTION_LOAD && loop_is_stationary(c, in[k].access)) ||
-                    in[k].op < KILN_OP_COUNT;
+        bool still = in[k].op < KILN_OP_COUNT ||
+                     (in[k].op == KILN_INSTRUCTION_LOAD && loop_is_stationary(c, in[k].access));
         for (int j = 0; j < 3; j++)
             if (operands[j] >= 0 && in[operands[j]].section == in[k].section)
-                steady[k] &= steady[operands[j]];
+                still &= c->invariant[operands[j]];
+        c->invariant[k] = in[k].section % 2 && still;
     }
 }
 
 void loop_find_chains(struct compiler *c)
 {
     const struct kiln_instruction *in = c->loop->instructions;
-    bool steady[KILN_LOOP_MAX_INSTRUCTIONS];
     int uses[KILN_LOOP_MAX_INSTRUCTIONS] = {0};
-    find_steady(c, steady);
     for (int k = 0; k < c->loop->n_instructions; k++) {
         const int operands[3] = {in[k].a, in[k].b, in[k].c};
         c->inner[k] = c->outer[k] = -1;
@@ -42,7 +42,7 @@ void loop_find_chains(struct compiler *c)
              j++) {
             int first = operands[j];
             if (!is_arithmetic(&in[first]) || in[first].section != in[k].section ||
-                uses[first] != 1 || steady[first] || c->inner[first] >= 0)
+                uses[first] != 1 || c->invariant[first] || c->inner[first] >= 0)
                 continue;
             c->inner[k] = first;
             c->outer[first] = k;

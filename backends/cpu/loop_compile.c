@@ -149,26 +149,16 @@ bool loop_is_stationary(const struct compiler *c, int access)
     return c->kernel->shape.tile.stride[access] == 0 && !loop_meets_a_store(c, access);
 }
 
-/* True if all operands of instruction k stay the same from tile to tile until a
- * stationary load moves. */
-static bool is_invariant(struct compiler *c, int k)
+/* Whether an operand of instruction k comes from another section. */
+static bool rests_on_unit(const struct compiler *c, int k)
 {
     const struct kiln_instruction *all = c->loop->instructions;
     const int operands[3] = {all[k].a, all[k].b, all[k].c};
-    bool outside = false;
-    if (c->through[k] >= 0)
-        return false;
-    for (int j = 0; j < 3; j++) {
-        int reg = operands[j];
-        if (reg < 0 || all[reg].op == KILN_OP_CONST)
-            continue;
-        bool other = all[reg].section != all[k].section;
-        outside |= other;
-        if (!other && !c->invariant[reg])
-            return false;
-    }
-    c->kernel->sections[c->kernel->n_sections - 1].rests_on_unit |= outside;
-    return true;
+    for (int j = 0; j < 3; j++)
+        if (operands[j] >= 0 && all[operands[j]].op != KILN_OP_CONST &&
+            all[operands[j]].section != all[k].section)
+            return true;
+    return false;
 }
 
 static void compile_load(struct compiler *c, int k, bool element_level)
@@ -194,7 +184,6 @@ static void compile_load(struct compiler *c, int k, bool element_level)
         kernel->slots[k].offset = new_vector(c);
     else
         place_result(c, k, element_level);
-    c->invariant[k] = stationary;
     struct loop_op *op = new_op(c, OP_LOAD);
     op->dst = (int16_t)k;
     op->access = in->access;
@@ -320,7 +309,8 @@ static void compile_pointwise(struct compiler *c, int k, bool element_level)
     int16_t b = unary ? -1 : operand(c, k, in->b, !all && !scalar_b);
     int16_t third = in->c < 0 ? -1 : operand(c, k, in->c, !all && !scalar_c);
     c->form[k] = all ? FORM_SCALAR : element_level ? FORM_VECTOR : FORM_LANES;
-    c->invariant[k] = element_level && is_invariant(c, k);
+    if (c->invariant[k])
+        c->kernel->sections[c->kernel->n_sections - 1].rests_on_unit |= rests_on_unit(c, k);
     if (c->invariant[k] && !all)
         c->kernel->slots[k].offset = new_vector(c);
     else
@@ -392,6 +382,7 @@ void loop_compile_program(struct compiler *c)
         c->owned[k] = -1;
     }
     kernel->totals_offset = reserve(c, kernel->shape.lanes * (int64_t)sizeof(double));
+    loop_find_invariant(c);
     loop_find_chains(c);
     loop_find_uses(c);
     loop_resolve_stores(c);

@@ -17,7 +17,8 @@ struct compiler {
     enum form form[KILN_LOOP_MAX_INSTRUCTIONS];
     int through[KILN_LOOP_MAX_INSTRUCTIONS]; /* the access that the register is computed into, -1 */
     bool copied[KILN_LOOP_MAX_INSTRUCTIONS]; /* a load that must not read in place */
-    bool invariant[KILN_LOOP_MAX_INSTRUCTIONS]; /* the same in all tiles at one index of the walk */
+    bool invariant[KILN_LOOP_MAX_INSTRUCTIONS]; /* of element level, and the same in all tiles at
+                                                   one index of the walk */
     int inner[KILN_LOOP_MAX_INSTRUCTIONS], outer[KILN_LOOP_MAX_INSTRUCTIONS]; /* chains: the first
                                                 instruction of one that ends here, and the last of
                                                 one that begins here; -1 */
@@ -49,7 +50,9 @@ void loop_resolve_stores(struct compiler *);
 /* True if a store of the loop may touch what the access touches. */
 bool loop_meets_a_store(const struct compiler *, int access);
 
-/* loop_chain.c: pairs of instructions that become one call; before uses. */
+/* loop_chain.c: what is computed once for many tiles; then pairs of other
+ * instructions that become one call; then uses. */
+void loop_find_invariant(struct compiler *);
 void loop_find_chains(struct compiler *);
 
 /* loop_compile.c: a load that does not move along the tile dimension keeps its

@@ -33,14 +33,15 @@ bool loop_meets_a_store(const struct compiler *c, int access)
     return false;
 }
 
-/* Whether the store at s may be computed in place by its operand's producer:
- * then nothing that it meets may be read or written later than there. */
+/* Whether the store at s may be computed in place by its operand's producer,
+ * which is not one that many tiles share: then nothing that it meets may be read or written later
+ * than there. */
 static bool can_go_through(const struct compiler *c, int s)
 {
     const struct kiln_instruction *in = c->loop->instructions;
     int p = in[s].a;
     if (in[p].section != in[s].section || in[p].op >= KILN_OP_COUNT || in[p].op == KILN_OP_CONST ||
-        c->through[p] >= 0)
+        c->through[p] >= 0 || c->invariant[p])
         return false;
     for (int k = 0; k < c->loop->n_instructions; k++) {
         if (k == s || in[k].section != in[s].section || in[k].access < 0 ||
