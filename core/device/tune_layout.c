@@ -16,7 +16,7 @@ struct attempt {
     kiln_states *states;
     struct kiln_plan *plan;
     uint64_t hash;  /* of the plan's dump */
-    double seconds; /* of an execution */
+    double seconds; /* of an execution, the least; -1: none */
 };
 
 /* Of all but the layout's name, which may make no difference. */
@@ -99,7 +99,9 @@ static void measure_attempt(kiln_session *session, struct attempt *attempt, doub
                                            "layout on trial", &regions[r], NULL);
     if (!status)
         status = session->backend->exec_create(session->state, steps, regions, &exec, NULL);
-    attempt->seconds = status ? -1 : time_exec(session, exec, attempt->plan, deadline);
+    double seconds = status ? -1 : time_exec(session, exec, attempt->plan, deadline);
+    if (seconds > 0 && (attempt->seconds < 0 || seconds < attempt->seconds))
+        attempt->seconds = seconds;
     if (exec)
         session->backend->exec_destroy(session->state, exec);
     for (int r = 0; r < KILN_REGION_COUNT; r++)
@@ -115,39 +117,59 @@ static int find_layout(const struct kiln_caps *caps, const char *name)
     return -1;
 }
 
-/* Times the plan in each layout that makes another plan than those before. */
+/* The plans in the device's layouts, those left out that equal an earlier one. */
+static enum kiln_status plan_attempts(kiln_session *session, int n_graphs,
+                                      kiln_graph *const *graphs, struct attempt *attempts, int *n,
+                                      struct kiln_error *error)
+{
+    const struct kiln_caps *caps = kiln_device_caps(session->device);
+    enum kiln_status status = KILN_OK;
+    for (int i = 0; i < caps->n_feature_layouts && !status; i++) {
+        struct attempt *new = &attempts[*n];
+        if (i > 0 && kiln_tuner_left(session->tuner) <= 0)
+            break;
+        *new = (struct attempt){.layout = caps->feature_layouts[i], .seconds = -1};
+        status = plan_attempt(session, n_graphs, graphs, true, new, error);
+        bool known = false;
+        for (int k = 0; k < *n; k++)
+            known = known || attempts[k].hash == new->hash;
+        if (known || status)
+            finish_attempt(new);
+        else
+            ++*n;
+    }
+    return status;
+}
+
+/* Times the plan in each layout, twice in turns: what disturbs the machine for a
+ * moment must not decide. */
 static enum kiln_status measure_layouts(kiln_session *session, int n_graphs,
                                         kiln_graph *const *graphs, double *seconds,
                                         struct kiln_error *error)
 {
-    const struct kiln_caps *caps = kiln_device_caps(session->device);
-    uint64_t seen[4];
-    enum kiln_status status = KILN_OK;
+    enum { ROUNDS = 2 };
+    struct attempt attempts[4];
+    int n = 0;
     *seconds = -1;
-    for (int i = 0; i < caps->n_feature_layouts && !status; i++) {
-        struct attempt attempt = {.layout = caps->feature_layouts[i]};
-        double left = kiln_tuner_left(session->tuner);
-        if (i > 0 && left <= 0)
+    enum kiln_status status = plan_attempts(session, n_graphs, graphs, attempts, &n, error);
+    for (int i = 0; i < ROUNDS * n && !status; i++) {
+        double left = kiln_tuner_left(session->tuner), start = kiln_seconds();
+        if (i >= n && left <= 0)
             break;
-        status = plan_attempt(session, n_graphs, graphs, true, &attempt, error);
-        bool known = false;
-        for (int k = 0; k < i; k++)
-            known = known || seen[k] == attempt.hash;
-        seen[i] = attempt.hash;
-        double start = kiln_seconds();
-        if (!status && !known)
-            measure_attempt(session, &attempt, start + (left > 1 ? left / 2 : 0.5));
+        measure_attempt(session, &attempts[i % n], start + (left > 1 ? left / 4 : 0.25));
         kiln_tuner_spend(session->tuner, kiln_seconds() - start);
-        if (!status && !known && attempt.seconds > 0) {
+    }
+    for (int i = 0; i < n; i++) {
+        const struct attempt *a = &attempts[i];
+        if (a->seconds > 0 && !status) {
             kiln_log_line(KILN_LOG_DEBUG, "tune: feature maps in %s: %.3g ms, %d reorders",
-                          kiln_layout_name(attempt.layout), 1e3 * attempt.seconds,
-                          attempt.plan->n_reorders);
-            if (*seconds < 0 || attempt.seconds < *seconds) {
-                *seconds = attempt.seconds;
-                session->feature_layout = attempt.layout;
+                          kiln_layout_name(a->layout), 1e3 * a->seconds, a->plan->n_reorders);
+            if (*seconds < 0 || a->seconds < *seconds) {
+                *seconds = a->seconds;
+                session->feature_layout = a->layout;
             }
         }
-        finish_attempt(&attempt);
+        finish_attempt(&attempts[i]);
     }
     return status;
 }

@@ -45,6 +45,16 @@ def like(x, channels_last):
     return x.to(memory_format=torch.channels_last) if channels_last else x
 
 
+@torch.no_grad()
+def clamp(parameters, limit):
+    if hasattr(torch, "_foreach_clamp_min_"):
+        torch._foreach_clamp_min_(parameters, -limit)
+        torch._foreach_clamp_max_(parameters, limit)
+    else:  # PyTorch 1.13
+        for p in parameters:
+            p.clamp_(-limit, limit)
+
+
 def make_vae(wrap, _channels_last):
     net = vae.Vae(1, 28, 20, hidden=400)
     x = torch.rand(128, 784)
@@ -90,9 +100,7 @@ def make_gan(kind, generator, critic, size, latent, optimizer_of):
             value.backward()
             on_d.step()
             if kind == "wgan":
-                with torch.no_grad():
-                    torch._foreach_clamp_min_(list(d.parameters()), -0.01)
-                    torch._foreach_clamp_max_(list(d.parameters()), 0.01)
+                clamp(list(d.parameters()), 0.01)
             on_g.zero_grad(set_to_none=True)
             (-d(fake()).mean()).backward()
             on_g.step()
