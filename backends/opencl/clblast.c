@@ -45,7 +45,7 @@ bool cl_blast_suits(const struct kiln_step_matmul *s)
 
 #ifdef KILN_CLBLAST
 
-int blast_mute_stdout(void)
+int cl_blast_mute_stdout(void)
 {
     fflush(stdout);
     int kept = dup(STDOUT_FILENO);
@@ -54,7 +54,7 @@ int blast_mute_stdout(void)
     return kept;
 }
 
-void blast_restore_stdout(int kept)
+void cl_blast_restore_stdout(int kept)
 {
     if (kept < 0)
         return;
@@ -63,8 +63,8 @@ void blast_restore_stdout(int kept)
     close(kept);
 }
 
-int blast_multiply(kiln_device_state *device, const struct kiln_step_matmul *s,
-                   const struct blast_places *at)
+int cl_blast_multiply(kiln_device_state *device, const struct kiln_step_matmul *s,
+                      const struct cl_blast_places *at)
 {
     struct operand a = operand_of(s->a_stride, s->m, s->k), b = operand_of(s->b_stride, s->k, s->n);
     int64_t c_ld = s->m == 1 ? s->n : s->c_stride[1];
@@ -137,17 +137,17 @@ static struct sizes sizes_of(const struct kiln_step_matmul *s)
     return (struct sizes){s->batch * s->m * s->k, s->batch * s->k * s->n, s->batch * s->m * s->n};
 }
 
-bool blast_product_create(kiln_device_state *device, int64_t batch, int64_t side, bool ta, bool tb,
-                          struct blast_product *p)
+bool cl_blast_product_create(kiln_device_state *device, int64_t batch, int64_t side, bool ta,
+                             bool tb, struct cl_blast_product *p)
 {
     int64_t m = side, n = side + 1, k = side + 2;
-    *p = (struct blast_product){.step = {.batch = batch,
-                                         .m = m,
-                                         .n = n,
-                                         .k = k,
-                                         .a_stride = {m * k, ta ? 1 : k, ta ? m : 1},
-                                         .b_stride = {k * n, tb ? 1 : n, tb ? k : 1},
-                                         .c_stride = {m * n, n, 1}}};
+    *p = (struct cl_blast_product){.step = {.batch = batch,
+                                            .m = m,
+                                            .n = n,
+                                            .k = k,
+                                            .a_stride = {m * k, ta ? 1 : k, ta ? m : 1},
+                                            .b_stride = {k * n, tb ? 1 : n, tb ? k : 1},
+                                            .c_stride = {m * n, n, 1}}};
     struct sizes size = sizes_of(&p->step);
     p->host = malloc((size_t)(size.a + size.b + size.c) * sizeof *p->host);
     p->work = malloc((size_t)(n + k) * sizeof *p->work);
@@ -160,7 +160,7 @@ bool blast_product_create(kiln_device_state *device, int64_t batch, int64_t side
            upload(device, p->at.b, p->host + size.a, size.b);
 }
 
-void blast_product_destroy(kiln_device_state *device, struct blast_product *p)
+void cl_blast_product_destroy(kiln_device_state *device, struct cl_blast_product *p)
 {
     struct sizes size = sizes_of(&p->step);
     cl_buffer_destroy(device, p->at.a, size.a * 4);
@@ -168,14 +168,14 @@ void blast_product_destroy(kiln_device_state *device, struct blast_product *p)
     cl_buffer_destroy(device, p->at.c, size.c * 4);
     free(p->host);
     free(p->work);
-    *p = (struct blast_product){0};
+    *p = (struct cl_blast_product){0};
 }
 
-bool blast_product_is_right(kiln_device_state *device, struct blast_product *p)
+bool cl_blast_product_is_right(kiln_device_state *device, struct cl_blast_product *p)
 {
     struct sizes size = sizes_of(&p->step);
     float *c = p->host + size.a + size.b;
-    return blast_multiply(device, &p->step, &p->at) == 0 &&
+    return cl_blast_multiply(device, &p->step, &p->at) == 0 &&
            clEnqueueReadBuffer(device->queue, p->at.c, CL_TRUE, 0, (size_t)size.c * 4, c, 0, NULL,
                                NULL) == CL_SUCCESS &&
            plausible(&p->step, p->host, p->host + size.a, c, p->work);
@@ -185,10 +185,10 @@ bool blast_product_is_right(kiln_device_state *device, struct blast_product *p)
 static bool product_is_right(kiln_device_state *device, int64_t batch, int64_t side, bool ta,
                              bool tb)
 {
-    struct blast_product product;
-    bool right = blast_product_create(device, batch, side, ta, tb, &product) &&
-                 blast_product_is_right(device, &product);
-    blast_product_destroy(device, &product);
+    struct cl_blast_product product;
+    bool right = cl_blast_product_create(device, batch, side, ta, tb, &product) &&
+                 cl_blast_product_is_right(device, &product);
+    cl_blast_product_destroy(device, &product);
     return right;
 }
 
@@ -197,13 +197,13 @@ static bool product_is_right(kiln_device_state *device, int64_t batch, int64_t s
 static bool passes(kiln_device_state *device)
 {
     enum { LARGE = 1990 };
-    int kept = blast_mute_stdout();
+    int kept = cl_blast_mute_stdout();
     bool right = true;
     for (int form = 0; form < 4 && right; form++)
         right = product_is_right(device, 2, 65, form & 1, form & 2) &&
                 product_is_right(device, 1, 97, form & 1, form & 2);
     right = right && product_is_right(device, 1, LARGE, false, true);
-    blast_restore_stdout(kept);
+    cl_blast_restore_stdout(kept);
     return right;
 }
 
@@ -240,15 +240,15 @@ enum kiln_status cl_blast_enqueue(kiln_device_state *device, struct cl_launch *l
                                   struct kiln_error *error)
 {
     const struct kiln_step_matmul *s = launch->product;
-    const struct blast_places at = {launch->a,
-                                    launch->b,
-                                    launch->c,
-                                    (size_t)s->a.offset / 4,
-                                    (size_t)s->b.offset / 4,
-                                    (size_t)s->c.offset / 4};
-    int kept = launch->warm ? -1 : blast_mute_stdout();
-    int code = blast_multiply(device, s, &at);
-    blast_restore_stdout(kept);
+    const struct cl_blast_places at = {launch->a,
+                                       launch->b,
+                                       launch->c,
+                                       (size_t)s->a.offset / 4,
+                                       (size_t)s->b.offset / 4,
+                                       (size_t)s->c.offset / 4};
+    int kept = launch->warm ? -1 : cl_blast_mute_stdout();
+    int code = cl_blast_multiply(device, s, &at);
+    cl_blast_restore_stdout(kept);
     launch->warm = true;
     if (code != 0)
         return kiln_fail(error, KILN_MACHINE,

@@ -130,17 +130,17 @@ static double now(void)
 }
 
 /* Seconds of a product, the least of some; negative if it fails or is wrong. */
-static double seconds_of(kiln_device_state *device, struct blast_product *product)
+static double seconds_of(kiln_device_state *device, struct cl_blast_product *product)
 {
     enum { ROUNDS = 3, LEAST_US = 2000, MOST = 64 };
-    if (!blast_product_is_right(device, product))
+    if (!cl_blast_product_is_right(device, product))
         return -1;
     double best = -1;
     int calls = 1;
     for (int round = 0; round < ROUNDS; round++) {
         double start = now();
         for (int i = 0; i < calls; i++)
-            if (blast_multiply(device, &product->step, &product->at))
+            if (cl_blast_multiply(device, &product->step, &product->at))
                 return -1;
         if (clFinish(device->queue) != CL_SUCCESS)
             return -1;
@@ -154,7 +154,7 @@ static double seconds_of(kiln_device_state *device, struct blast_product *produc
 
 /* The fastest set within the time, of those that take less than *before; at
  * return *before is its time. False if there is none. */
-static bool search(kiln_device_state *device, int kernel, struct blast_product *product,
+static bool search(kiln_device_state *device, int kernel, struct cl_blast_product *product,
                    double deadline, double *before, struct set *best)
 {
     struct sets sets = {.sets = malloc(MAX_SETS * sizeof *sets.sets)};
@@ -178,13 +178,13 @@ static size_t find_threshold(kiln_device_state *device)
 {
     static const int64_t sides[] = {64, 128, 256, 512, 1024, 2048};
     for (size_t i = 0; i < sizeof sides / sizeof *sides; i++) {
-        struct blast_product product;
+        struct cl_blast_product product;
         double seconds[2] = {-1, -1};
-        bool made = blast_product_create(device, 1, sides[i], false, false, &product);
+        bool made = cl_blast_product_create(device, 1, sides[i], false, false, &product);
         for (int kernel = 0; kernel < 2 && made; kernel++)
             if (set_threshold(device, kernel == INDIRECT ? 1 : HUGE_SIDE))
                 seconds[kernel] = seconds_of(device, &product);
-        blast_product_destroy(device, &product);
+        cl_blast_product_destroy(device, &product);
         if (seconds[INDIRECT] > 0 && seconds[INDIRECT] < seconds[DIRECT])
             return (size_t)sides[i];
     }
@@ -205,14 +205,14 @@ static bool tune(kiln_device_state *device, int kernel, double deadline, struct 
 {
     static const int64_t sides[2] = {[INDIRECT] = 1024, [DIRECT] = 250};
     const double worthwhile = 0.95;
-    struct blast_product product;
+    struct cl_blast_product product;
     double own = -1, least;
-    if (blast_product_create(device, 1, sides[kernel], false, false, &product))
+    if (cl_blast_product_create(device, 1, sides[kernel], false, false, &product))
         own = seconds_of(device, &product);
     least = own * worthwhile;
     bool found = own > 0 && set_threshold(device, kernel == INDIRECT ? 1 : HUGE_SIDE) &&
                  search(device, kernel, &product, deadline, &least, best);
-    blast_product_destroy(device, &product);
+    cl_blast_product_destroy(device, &product);
     return found;
 }
 
