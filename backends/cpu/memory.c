@@ -22,8 +22,7 @@ enum kiln_status cpu_memory_create(kiln_device_state *device, int64_t bytes, kil
         *memory = NULL;
         return kiln_fail(error, KILN_MACHINE, "cpu: no memory for %lld bytes", (long long)bytes);
     }
-    if (bytes >= LARGE_ALIGNMENT)
-        kiln_advise_large_pages(data, (size_t)bytes);
+    kiln_advise_large_pages(data, (size_t)bytes);
     memset(data, 0, (size_t)bytes);
     (*memory)->data = data;
     (*memory)->bytes = bytes;

@@ -14,7 +14,8 @@ extern "C" {
 #endif
 
 /* Advises the system to hold the whole pages within memory as large ones. A
- * hint: before the first touch, without effect where there are none. */
+ * hint: before the first touch, without effect where there are none, or below
+ * 4 MiB. */
 KILN_API void kiln_advise_large_pages(void *memory, size_t bytes);
 
 #ifdef __cplusplus
