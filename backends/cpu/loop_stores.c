@@ -33,9 +33,9 @@ bool loop_meets_a_store(const struct compiler *c, int access)
     return false;
 }
 
-/* Whether the store at s may be computed in place by its operand's producer,
- * which is not one that many tiles share: then nothing that it meets may be read or written later
- * than there. */
+/* Whether the store at s may be computed in place by its operand's producer:
+ * one that is run in every tile, and then nothing that the store meets may be
+ * read or written later than there. */
 static bool can_go_through(const struct compiler *c, int s)
 {
     const struct kiln_instruction *in = c->loop->instructions;

@@ -262,6 +262,8 @@ bool cl_blast_use(kiln_device_state *device, const char *text)
     const char *at = text;
     if (device->lost || strlen(text) >= sizeof device->blast_parameters)
         return false;
+    if (strcmp(text, device->blast_parameters) == 0) /* else its programs would be built again */
+        return true;
     for (int i = 0; i < KERNELS && at; i++) {
         const char *separator = at > text ? ", " : "";
         size_t head = strlen(separator), length = strlen(kernels[i].name);
