@@ -132,8 +132,8 @@ const struct kiln_command kiln_command_tune = {
         "that the device's backend knows, CLBlast's among them, is timed on random data and "
         "checked against the others. Before that the parameters of CLBlast's kernels are tried for "
         "a minute, where it serves the device. Choices stay in the cache directory, by device, "
-        "driver, "
-        "libraries and number of threads; a file from --export serves machines where all of "
+        "driver, libraries and number of threads; a file from --export serves machines where all "
+        "of "
         "these are equal.",
     .options = options,
     .examples = examples,
