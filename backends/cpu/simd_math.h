@@ -13,9 +13,9 @@
 
 /* Adding it rounds to an integer, which is then in the low bits. */
 #define ROUNDING 12582912.0f /* 1.5 2^23 */
-#define LOG2_E 1.44269504088896341f
+#define LOG2_E   1.44269504088896341f
 #define LN2_HIGH 0.693359375f /* 9 bits */
-#define LN2_LOW -2.12194440e-4f
+#define LN2_LOW  -2.12194440e-4f
 
 /* x = n ln2 + r, |r| <= ln2 / 2; n is returned as integer */
 static inline int32_t simd_reduce_exp(float x, float *r)
@@ -102,9 +102,15 @@ static inline float simd_log1p(float x)
     return u == 1.0f ? x : y;
 }
 
+/* Beyond the limits 1 + exp(-x) is 1, or its inverse denormal; within them 2^n is one factor. */
 static inline float simd_sigmoid(float x)
 {
-    return 1.0f / (1.0f + simd_exp(-x));
+    float z = x > 87.0f ? -87.0f : -x;
+    z = z > 88.0f ? 88.0f : z;
+    float r;
+    int32_t n = simd_reduce_exp(z, &r);
+    float p = (r * r) * simd_exp_tail(r) + r + 1.0f;
+    return 1.0f / (1.0f + p * simd_power_of_2(n));
 }
 
 static inline float simd_tanh(float x)

@@ -68,6 +68,11 @@ static void pointwise(struct bench *bench, const char *name, int64_t n, int kind
         y = op(KILN_OP_ADD, 1, x, load(1, 1));
     } else if (kind == 1) {
         y = op(KILN_OP_MUL, 1, x, op(KILN_OP_SIGMOID, 1, x, -1));
+    } else if (kind == 3) {
+        int zero = constant(1, 0), negative = op(KILN_OP_EXPM1, 1, op(KILN_OP_MIN, 1, x, zero), -1);
+        int is_negative = op(KILN_OP_LESS, 1, x, zero);
+        y = op(KILN_OP_SELECT, 1, is_negative, negative);
+        program[y].c = (int16_t)x;
     } else {
         /* x s + t, silu, plus a residual */
         int s = op(KILN_OP_MUL, 1, x, constant(1, 1.5f));
@@ -76,7 +81,7 @@ static void pointwise(struct bench *bench, const char *name, int64_t n, int kind
         y = op(KILN_OP_ADD, 1, s, load(1, 1));
     }
     store(1, y, 3);
-    report(bench, name, &loop, accesses, 4, n, kind == 1 ? 2 : 3);
+    report(bench, name, &loop, accesses, 4, n, kind == 1 || kind == 3 ? 2 : 3);
 }
 
 /* Group norm with scale and shift: mean, variance, output; dims and strides
@@ -229,6 +234,7 @@ int main(int argc, char **argv)
     for (int64_t n = 65536; n <= (int64_t)65536 * 64; n *= 8) {
         pointwise(&bench, "add", n, 0);
         pointwise(&bench, "silu", n, 1);
+        pointwise(&bench, "elu", n, 3);
         pointwise(&bench, "scale, shift, silu, add", n, 2);
     }
     for (int64_t n = 8; n <= 64; n *= 8) {
