@@ -6,8 +6,9 @@
  * indices. Within a unit, an element-level section runs tile by tile: each
  * instruction is one call over the tile's elements, whose registers are arrays
  * that stay in the first-level cache. Outer-level registers are arrays over
- * the unit's lanes. How a domain is cut depends on the loop alone, never on
- * the number of threads.
+ * the unit's lanes. What is one number along a tile, or repeats with the tail,
+ * is a short register of CPU_SHORT values. How a domain is cut depends on the
+ * loop alone, never on the number of threads.
  */
 #ifndef KILN_CPU_LOOP_H
 #define KILN_CPU_LOOP_H
@@ -34,6 +35,7 @@ struct loop_shape {
     struct loop_dim unit[LOOP_MAX_DIMS], walk[LOOP_MAX_DIMS], tail[LOOP_MAX_DIMS], tile;
     int64_t tile_count;    /* most values of the tile dimension in a tile */
     int64_t tail_elements; /* product of the tail's extents */
+    bool repeats;          /* what does not move along the tile dimension fits a short register */
     int64_t tail_lanes;    /* of its kept extents */
     int64_t lanes;         /* most lanes of a unit */
     int64_t units;
@@ -65,9 +67,9 @@ struct loop_pattern {
 struct loop_op {
     enum { OP_CALL, OP_LOAD, OP_STORE, OP_EXPAND, OP_SUM, OP_MAX } kind;
     int16_t dst, a, b, c; /* slots; SUM, MAX: c is the accumulators' */
-    bool scalar;          /* one element only */
+    bool is_short;        /* CPU_SHORT elements only */
     int16_t stationary;   /* LOAD: number of the address at which it may be skipped, -1 */
-    bool invariant;       /* CALL, EXPAND: of stationary values alone, skipped while they are the same */
+    bool invariant; /* CALL, EXPAND: of stationary values alone, skipped while they are the same */
     int16_t access, pattern;
     enum cpu_convert convert;
     cpu_pointwise_fn *call;

@@ -76,7 +76,7 @@ static struct loop_op *new_prologue_op(struct compiler *c, int kind)
 
 static int64_t register_bytes(const struct compiler *c, enum form form)
 {
-    return form == FORM_SCALAR ? 4 : c->kernel->shape.lanes * 4;
+    return (form == FORM_SHORT ? CPU_SHORT : c->kernel->shape.lanes) * 4;
 }
 
 /* A full vector (or array of lanes) of a register that is less: made once a
@@ -98,13 +98,34 @@ static int16_t spread(struct compiler *c, int reg, bool element_level, int secti
     bool from_lanes = c->form[reg] == FORM_LANES;
     struct loop_op *op = (before ? new_prologue_op : new_op)(c, from_lanes ? OP_EXPAND : OP_CALL);
     if (from_lanes)
-        op->pattern = loop_expand_pattern(c);
+        op->pattern = loop_expand_pattern(c, LOOP_TILE);
     else
-        op->call = c->kernel->simd->splat;
+        op->call = c->kernel->simd->repeat;
     op->invariant = kept;
     op->dst = slot;
     op->a = (int16_t)reg;
     return slot;
+}
+
+/* The lanes that a tile repeats, once a section. */
+static int16_t shorten(struct compiler *c, int reg)
+{
+    int16_t slot = new_slot(c, reserve(c, register_bytes(c, FORM_SHORT)), -1);
+    struct loop_op *op = new_prologue_op(c, OP_EXPAND);
+    op->pattern = loop_expand_pattern(c, LOOP_TAIL);
+    op->is_short = true;
+    op->dst = slot;
+    op->a = (int16_t)reg;
+    return slot;
+}
+
+/* Whether a register can be a short operand of instruction k. */
+static bool is_short(const struct compiler *c, int k, int reg)
+{
+    const struct loop_shape *shape = &c->kernel->shape;
+    return reg < 0 || c->form[reg] == FORM_SHORT ||
+           (c->form[reg] == FORM_LANES && c->loop->instructions[k].section % 2 && shape->repeats &&
+            shape->tile.reduced);
 }
 
 /* The slot of an operand of instruction k. */
@@ -112,8 +133,13 @@ static int16_t operand(struct compiler *c, int k, int reg, bool need_vector)
 {
     bool element_level = c->loop->instructions[k].section % 2;
     enum form form = c->form[reg];
-    if (form == FORM_SCALAR ? !need_vector : form == (element_level ? FORM_VECTOR : FORM_LANES))
+    if (form == (need_vector ? element_level ? FORM_VECTOR : FORM_LANES : FORM_SHORT))
         return (int16_t)reg;
+    if (!need_vector) {
+        if (c->short_of[reg] < 0)
+            c->short_of[reg] = shorten(c, reg);
+        return c->short_of[reg];
+    }
     if (c->vector_of[reg] < 0)
         c->vector_of[reg] = spread(c, reg, element_level, c->loop->instructions[k].section);
     return c->vector_of[reg];
@@ -165,12 +191,14 @@ static void compile_load(struct compiler *c, int k, bool element_level)
 {
     const struct kiln_instruction *in = &c->loop->instructions[k];
     struct loop_kernel *kernel = c->kernel;
-    int16_t pattern = loop_access_pattern(c, in->access, !element_level);
+    int16_t pattern = loop_access_pattern(c, in->access, element_level ? LOOP_TILE : LOOP_LANES);
     enum cpu_convert convert =
         loop_load_convert(c->loop->accesses[in->access].place.dtype, in->integer);
     int kind = kernel->patterns[pattern].kind;
-    c->form[k] = kind == PATTERN_SCALAR || (!element_level && kernel->shape.lanes == 1)
-                     ? FORM_SCALAR
+    bool stationary = element_level && loop_is_stationary(c, in->access);
+    c->form[k] = kind == PATTERN_SCALAR || (!element_level && kernel->shape.lanes == 1) ||
+                         (stationary && kernel->shape.repeats)
+                     ? FORM_SHORT
                  : element_level ? FORM_VECTOR
                                  : FORM_LANES;
     if (c->form[k] == FORM_VECTOR && kind == PATTERN_LINEAR && convert == CPU_MOVE &&
@@ -179,7 +207,10 @@ static void compile_load(struct compiler *c, int k, bool element_level)
         kernel->moving[kernel->n_moving++] = (int16_t)k;
         return;
     }
-    bool stationary = element_level && loop_is_stationary(c, in->access);
+    if (c->form[k] == FORM_SHORT && kind != PATTERN_SCALAR) {
+        kernel->n_patterns--;
+        pattern = loop_access_pattern(c, in->access, LOOP_TAIL);
+    }
     if (stationary && c->form[k] == FORM_VECTOR)
         kernel->slots[k].offset = new_vector(c);
     else
@@ -189,7 +220,7 @@ static void compile_load(struct compiler *c, int k, bool element_level)
     op->access = in->access;
     op->pattern = pattern;
     op->convert = convert;
-    op->scalar = c->form[k] == FORM_SCALAR;
+    op->is_short = c->form[k] == FORM_SHORT;
     op->stationary = stationary ? (int16_t)kernel->n_stationary++ : -1;
 }
 
@@ -202,10 +233,9 @@ static void compile_store(struct compiler *c, int k, bool element_level)
         struct loop_op *op = new_op(c, OP_STORE);
         op->a = a;
         op->access = in->access;
-        op->pattern = loop_access_pattern(c, in->access, !element_level);
+        op->pattern = loop_access_pattern(c, in->access, element_level ? LOOP_TILE : LOOP_LANES);
         op->convert = loop_store_convert(c->loop->accesses[in->access].place.dtype,
                                          c->loop->instructions[in->a].integer);
-        op->scalar = !element_level && c->kernel->shape.lanes == 1;
     }
     if (c->last_use[in->a] == k)
         release_vector(c, (int16_t)in->a);
@@ -216,7 +246,7 @@ static void compile_reduction(struct compiler *c, int k)
     const struct kiln_instruction *in = &c->loop->instructions[k];
     const struct loop_kernel *kernel = c->kernel;
     int16_t a = operand(c, k, in->a, true);
-    c->form[k] = c->kernel->shape.lanes == 1 ? FORM_SCALAR : FORM_LANES;
+    c->form[k] = c->kernel->shape.lanes == 1 ? FORM_SHORT : FORM_LANES;
     c->kernel->slots[k].offset = reserve(c, register_bytes(c, c->form[k]));
     struct loop_op *op = new_op(c, in->op == KILN_INSTRUCTION_SUM ? OP_SUM : OP_MAX);
     op->dst = (int16_t)k;
@@ -229,29 +259,24 @@ static void compile_reduction(struct compiler *c, int k)
 
 static void compile_constant(struct compiler *c, int k)
 {
-    c->form[k] = FORM_SCALAR;
-    c->kernel->slots[k].offset = reserve(c, 4);
+    c->form[k] = FORM_SHORT;
+    c->kernel->slots[k].offset = reserve(c, register_bytes(c, FORM_SHORT));
 }
 
-/* The kernel for the op, its operands' types and which of them are scalars. */
+/* The kernel for the op, its operands' types and which of them are short. */
 static cpu_pointwise_fn *pointwise_call(const struct compiler *c, const struct kiln_instruction *in,
-                                        bool scalar_a, bool scalar_b, bool scalar_c)
+                                        bool short_a, bool short_b, bool short_c)
 {
     const struct cpu_simd_loop *simd = c->kernel->simd;
     bool integer = c->loop->instructions[in->a].integer;
     if (in->op == KILN_OP_SELECT)
         return (integer ? simd->select_i32
-                        : simd->select_f32)[(scalar_b ? 2 : 0) + (scalar_c ? 1 : 0)];
+                        : simd->select_f32)[(short_b ? 2 : 0) + (short_c ? 1 : 0)];
     if (in->op == KILN_OP_CAST && integer != in->integer)
         return integer ? simd->cast_i32_f32 : simd->cast_f32_i32;
     if (in->op == KILN_OP_CAST)
         return simd->copy;
-    return (integer ? simd->i32 : simd->f32)[in->op][(scalar_a ? 2 : 0) + (scalar_b ? 1 : 0)];
-}
-
-static bool is_scalar(const struct compiler *c, int reg)
-{
-    return reg < 0 || c->form[reg] == FORM_SCALAR;
+    return (integer ? simd->i32 : simd->f32)[in->op][(short_a ? 2 : 0) + (short_b ? 1 : 0)];
 }
 
 static int arithmetic_index(int op)
@@ -266,10 +291,10 @@ static void compile_chain(struct compiler *c, int k)
                                   *first = &c->loop->instructions[c->inner[k]];
     bool right = last->a != c->inner[k];
     int other = right ? last->a : last->b;
-    bool scalar_a = is_scalar(c, first->a), scalar_b = is_scalar(c, first->b),
-         scalar_c = is_scalar(c, other);
-    int16_t a = operand(c, k, first->a, !scalar_a), b = operand(c, k, first->b, !scalar_b),
-            third = operand(c, k, other, !scalar_c);
+    bool short_a = is_short(c, k, first->a), short_b = is_short(c, k, first->b),
+         short_c = is_short(c, k, other);
+    int16_t a = operand(c, k, first->a, !short_a), b = operand(c, k, first->b, !short_b),
+            third = operand(c, k, other, !short_c);
     if (c->last_use[first->a] == k)
         release_vector(c, (int16_t)first->a);
     if (c->last_use[first->b] == k)
@@ -283,14 +308,14 @@ static void compile_chain(struct compiler *c, int k)
     op->c = third;
     int outer =
         right && last->op == KILN_OP_SUB ? CPU_CHAIN_REVERSED_SUB : arithmetic_index(last->op);
-    int variant = (scalar_a ? 4 : scalar_b ? 2 : 0) + (scalar_c ? 1 : 0);
+    int variant = (short_a ? 4 : short_b ? 2 : 0) + (short_c ? 1 : 0);
     op->call = c->kernel->simd->chain[arithmetic_index(first->op)][outer][variant];
 }
 
 static void compile_pointwise(struct compiler *c, int k, bool element_level)
 {
     const struct kiln_instruction *in = &c->loop->instructions[k];
-    bool all = is_scalar(c, in->a) && is_scalar(c, in->b) && is_scalar(c, in->c);
+    bool all = is_short(c, k, in->a) && is_short(c, k, in->b) && is_short(c, k, in->c);
     if (c->outer[k] >= 0 && !all) {
         c->deferred[k] = true;
         c->form[k] = FORM_VECTOR;
@@ -301,14 +326,14 @@ static void compile_pointwise(struct compiler *c, int k, bool element_level)
         return;
     }
     bool select = in->op == KILN_OP_SELECT, unary = in->b < 0;
-    /* a unary op's or select's first operand has no scalar form beside vectors */
-    bool scalar_a = !all && !unary && !select && is_scalar(c, in->a);
-    bool scalar_b = !all && !unary && is_scalar(c, in->b);
-    bool scalar_c = !all && select && is_scalar(c, in->c);
-    int16_t a = operand(c, k, in->a, !all && !scalar_a);
-    int16_t b = unary ? -1 : operand(c, k, in->b, !all && !scalar_b);
-    int16_t third = in->c < 0 ? -1 : operand(c, k, in->c, !all && !scalar_c);
-    c->form[k] = all ? FORM_SCALAR : element_level ? FORM_VECTOR : FORM_LANES;
+    /* a unary op's or select's first operand has no short form beside vectors */
+    bool short_a = !all && !unary && !select && is_short(c, k, in->a);
+    bool short_b = !all && !unary && is_short(c, k, in->b);
+    bool short_c = !all && select && is_short(c, k, in->c);
+    int16_t a = operand(c, k, in->a, !all && !short_a);
+    int16_t b = unary ? -1 : operand(c, k, in->b, !all && !short_b);
+    int16_t third = in->c < 0 ? -1 : operand(c, k, in->c, !all && !short_c);
+    c->form[k] = all ? FORM_SHORT : element_level ? FORM_VECTOR : FORM_LANES;
     if (c->invariant[k])
         c->kernel->sections[c->kernel->n_sections - 1].rests_on_unit |= rests_on_unit(c, k);
     if (c->invariant[k] && !all)
@@ -321,8 +346,8 @@ static void compile_pointwise(struct compiler *c, int k, bool element_level)
     op->a = a;
     op->b = b;
     op->c = third;
-    op->scalar = all;
-    op->call = pointwise_call(c, in, scalar_a, scalar_b, scalar_c);
+    op->is_short = all;
+    op->call = pointwise_call(c, in, short_a, short_b, short_c);
 }
 
 static void compile_instruction(struct compiler *c, int k, bool element_level)
@@ -356,7 +381,7 @@ static void compile_section(struct compiler *c, int first, int end)
     c->n_prologue = 0;
     c->n_fresh = c->n_free;
     for (int reg = 0; reg < c->loop->n_instructions; reg++)
-        c->vector_of[reg] = -1;
+        c->vector_of[reg] = c->short_of[reg] = -1;
     for (int k = first; k < end; k++)
         compile_instruction(c, k, section->element_level);
     /* the prologue goes before what was compiled */

@@ -8,7 +8,10 @@
 #define OPS_PER_INSTRUCTION 4
 
 /* What a register is. */
-enum form { FORM_NONE, FORM_SCALAR, FORM_LANES, FORM_VECTOR };
+enum form { FORM_NONE, FORM_SHORT, FORM_LANES, FORM_VECTOR };
+
+/* What an access moves along. */
+enum loop_extent { LOOP_TILE, LOOP_TAIL, LOOP_LANES };
 
 struct compiler {
     const struct kiln_loop *loop;
@@ -23,8 +26,9 @@ struct compiler {
                                                 instruction of one that ends here, and the last of
                                                 one that begins here; -1 */
     bool deferred[KILN_LOOP_MAX_INSTRUCTIONS];     /* computed by the end of its chain */
-    int16_t vector_of[KILN_LOOP_MAX_INSTRUCTIONS]; /* expanded form in the current section, -1 */
-    int64_t bytes;                                 /* of a thread's memory so far */
+    int16_t vector_of[KILN_LOOP_MAX_INSTRUCTIONS]; /* expanded forms in the current section, -1 */
+    int16_t short_of[KILN_LOOP_MAX_INSTRUCTIONS];
+    int64_t bytes;         /* of a thread's memory so far */
     int64_t *free_vectors; /* offsets; the first n_fresh unused in this section */
     int n_free, n_fresh;
     int16_t *pending; /* slots freed after the current section */
@@ -32,14 +36,15 @@ struct compiler {
     int64_t *owned;           /* slot -> offset of its vector, -1 */
     struct loop_op *prologue; /* of the current section */
     int n_prologue;
-    int16_t expand;      /* the pattern from lanes to elements, -1 = not made yet */
-    bool places_unknown; /* as if no store met another access: to compare sizes */
+    int16_t expand[LOOP_LANES]; /* patterns from lanes to a tile, to its tail; -1 = not made yet */
+    bool places_unknown;        /* as if no store met another access: to compare sizes */
 };
 
-/* loop_pattern.c: where an access lies along a tile (or along the lanes), and
- * how lanes spread over a tile; the number of the new pattern. */
-int16_t loop_access_pattern(struct compiler *, int access, bool lanes_only);
-int16_t loop_expand_pattern(struct compiler *);
+/* loop_pattern.c: where an access lies along a tile, its tail, or the unit's
+ * lanes, and how lanes spread over a tile or its tail; the number of the new
+ * pattern. */
+int16_t loop_access_pattern(struct compiler *, int access, enum loop_extent);
+int16_t loop_expand_pattern(struct compiler *, enum loop_extent);
 enum cpu_convert loop_load_convert(enum kiln_dtype, bool integer);
 enum cpu_convert loop_store_convert(enum kiln_dtype, bool integer);
 

@@ -48,7 +48,7 @@ static struct loop_kernel *kernel_of(int n, int64_t tail_elements)
     kernel->sections = calloc((size_t)n + 1, sizeof *kernel->sections);
     kernel->ops = calloc(many, sizeof *kernel->ops);
     kernel->slots = calloc(many, sizeof *kernel->slots);
-    kernel->patterns = calloc((size_t)n + 3, sizeof *kernel->patterns);
+    kernel->patterns = calloc((size_t)n + 4, sizeof *kernel->patterns);
     kernel->moving = calloc((size_t)n + 1, sizeof *kernel->moving);
     kernel->lane_of = calloc((size_t)tail_elements, sizeof *kernel->lane_of);
     if (kernel->sections && kernel->ops && kernel->slots && kernel->patterns && kernel->moving &&
@@ -94,7 +94,7 @@ static struct loop_kernel *compile(const struct kiln_loop *loop, struct loop_ran
                                .owned = offsets + many,
                                .pending = pending,
                                .prologue = prologue,
-                               .expand = -1,
+                               .expand = {-1, -1},
                                .places_unknown = places_unknown};
         loop_compile_program(c);
     } else {

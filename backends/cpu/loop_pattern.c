@@ -16,12 +16,13 @@ static void pattern_add(struct loop_pattern *p, int64_t extent, int64_t stride)
 
 /* Strides along the tile's dimensions; tile_stride and tail_stride give them. */
 static int16_t new_pattern(struct compiler *c, int64_t tile_stride, const int64_t *tail_stride,
-                           bool lanes_only)
+                           enum loop_extent along)
 {
     const struct loop_shape *shape = &c->kernel->shape;
     struct loop_pattern *p = &c->kernel->patterns[c->kernel->n_patterns];
     *p = (struct loop_pattern){.n = 0};
-    bool with_tile = shape->tile_count > 1 && !(lanes_only && shape->tile.reduced);
+    bool with_tile = shape->tile_count > 1 && along != LOOP_TAIL &&
+                     !(along == LOOP_LANES && shape->tile.reduced);
     if (with_tile) {
         p->extent[0] = 1;
         p->stride[0] = tile_stride;
@@ -29,7 +30,7 @@ static int16_t new_pattern(struct compiler *c, int64_t tile_stride, const int64_
         p->counted = true;
     }
     for (int d = 0; d < shape->n_tail; d++)
-        if (!(lanes_only && shape->tail[d].reduced))
+        if (!(along == LOOP_LANES && shape->tail[d].reduced))
             pattern_add(p, shape->tail[d].extent, tail_stride[d]);
     bool all_zero = true;
     for (int d = 0; d < p->n; d++)
@@ -40,27 +41,27 @@ static int16_t new_pattern(struct compiler *c, int64_t tile_stride, const int64_
     return (int16_t)c->kernel->n_patterns++;
 }
 
-int16_t loop_access_pattern(struct compiler *c, int access, bool lanes_only)
+int16_t loop_access_pattern(struct compiler *c, int access, enum loop_extent along)
 {
     const struct loop_shape *shape = &c->kernel->shape;
     int64_t tail[LOOP_MAX_DIMS];
     for (int d = 0; d < shape->n_tail; d++)
         tail[d] = shape->tail[d].stride[access];
-    return new_pattern(c, shape->tile.stride[access], tail, lanes_only);
+    return new_pattern(c, shape->tile.stride[access], tail, along);
 }
 
-/* From lanes to the elements of a tile. */
-int16_t loop_expand_pattern(struct compiler *c)
+/* From lanes to the elements of a tile, or of its tail. */
+int16_t loop_expand_pattern(struct compiler *c, enum loop_extent along)
 {
     const struct loop_shape *shape = &c->kernel->shape;
     int64_t tail[LOOP_MAX_DIMS], stride = 1;
-    if (c->expand >= 0)
-        return c->expand;
+    if (c->expand[along] >= 0)
+        return c->expand[along];
     for (int d = shape->n_tail - 1; d >= 0; d--) {
         tail[d] = shape->tail[d].reduced ? 0 : stride;
         stride *= shape->tail[d].reduced ? 1 : shape->tail[d].extent;
     }
-    return c->expand = new_pattern(c, shape->tile.reduced ? 0 : stride, tail, false);
+    return c->expand[along] = new_pattern(c, shape->tile.reduced ? 0 : stride, tail, along);
 }
 
 enum cpu_convert loop_load_convert(enum kiln_dtype dtype, bool integer)

@@ -69,6 +69,14 @@ static void move_pattern(const struct loop_pattern *p, int64_t count, move_fn *m
     }
 }
 
+/* Repeats the first n of a short register's values. */
+static void fill_short(void *slot, int64_t n)
+{
+    int32_t *values = slot;
+    for (int64_t i = n; i < CPU_SHORT; i++)
+        values[i] = values[i - n];
+}
+
 static void run_load(struct runner *run, const struct loop_op *op)
 {
     const struct loop_kernel *kernel = run->kernel;
@@ -80,12 +88,17 @@ static void run_load(struct runner *run, const struct loop_op *op)
         run->last_count[op->stationary] = run->count;
         run->fresh = true;
     }
-    if (op->scalar) {
-        kernel->simd->load[op->convert](run->slots[op->dst], address, 1, 0, 1, 1);
+    const struct loop_pattern *pattern = &kernel->patterns[op->pattern];
+    void *slot = run->slots[op->dst];
+    if (op->is_short && pattern->kind == PATTERN_SCALAR) {
+        kernel->simd->load[op->convert](slot, address, 1, 0, 1, 1);
+        fill_short(slot, 1);
         return;
     }
-    move_pattern(&kernel->patterns[op->pattern], run->count, kernel->simd->load[op->convert], true,
-                 run->slots[op->dst], address, kernel->element_bytes[op->access]);
+    move_pattern(pattern, run->count, kernel->simd->load[op->convert], true, slot, address,
+                 kernel->element_bytes[op->access]);
+    if (op->is_short)
+        fill_short(slot, kernel->shape.tail_elements);
 }
 
 /* Runs ops first .. end - 1 on n elements (or lanes). */
@@ -103,7 +116,7 @@ static void run_ops(struct runner *run, int first, int end, int64_t n)
         switch (op->kind) {
         case OP_CALL:
             op->call(slots[op->dst], slots[op->a], op->b >= 0 ? slots[op->b] : NULL,
-                     op->c >= 0 ? slots[op->c] : NULL, op->scalar ? 1 : n);
+                     op->c >= 0 ? slots[op->c] : NULL, op->is_short ? CPU_SHORT : n);
             break;
         case OP_LOAD:
             run_load(run, op);
@@ -116,6 +129,8 @@ static void run_ops(struct runner *run, int first, int end, int64_t n)
         case OP_EXPAND:
             move_pattern(&kernel->patterns[op->pattern], run->count, simd->load[CPU_MOVE], true,
                          slots[op->dst], slots[op->a], 4);
+            if (op->is_short)
+                fill_short(slots[op->dst], kernel->shape.tail_elements);
             break;
         case OP_SUM:
             simd->sum(slots[op->c], slots[op->a], u, r, kernel->w);
@@ -189,6 +204,10 @@ static void finish_reductions(struct runner *run, const struct loop_section *sec
             finish_sum(run, op, u);
         else if (op->kind == OP_MAX)
             finish_max(run, op, u);
+        else
+            continue;
+        if (kernel->shape.lanes == 1)
+            fill_short(run->slots[op->dst], 1);
     }
 }
 
@@ -277,7 +296,9 @@ static void seek_unit(struct runner *run, int64_t unit)
     const struct loop_kernel *kernel = run->kernel;
     const struct loop_shape *shape = &kernel->shape;
     int n_accesses = kernel->loop->n_accesses;
-    int64_t offset[KILN_LOOP_MAX_ACCESSES] = {0};
+    int64_t offset[KILN_LOOP_MAX_ACCESSES];
+    for (int a = 0; a < n_accesses; a++)
+        offset[a] = 0;
     if (!shape->tile.reduced) {
         int64_t tiles = (shape->tile.extent + shape->tile_count - 1) / shape->tile_count;
         int64_t first = unit % tiles * shape->tile_count;
@@ -314,7 +335,8 @@ static void start_runner(struct runner *run, const struct loop_kernel *kernel, c
     for (int k = 0; k < kernel->loop->n_instructions; k++) {
         const struct kiln_instruction *in = &kernel->loop->instructions[k];
         if (in->op == KILN_OP_CONST)
-            memcpy(run->slots[k], &in->immediate, sizeof in->immediate);
+            for (int i = 0; i < CPU_SHORT; i++)
+                ((int32_t *)run->slots[k])[i] = in->immediate.i;
     }
 }
 

@@ -264,4 +264,5 @@ void cpu_loop_shape(const struct kiln_loop *loop, struct loop_range range, int64
     if (!shape->tile.reduced)
         shape->units *= (shape->tile.extent + shape->tile_count - 1) / shape->tile_count;
     shape->lanes = shape->tail_lanes * (shape->tile.reduced ? 1 : shape->tile_count);
+    shape->repeats = CPU_SHORT % shape->tail_elements == 0;
 }

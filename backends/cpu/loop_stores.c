@@ -89,7 +89,7 @@ void loop_resolve_stores(struct compiler *c)
         const struct kiln_instruction *in = &loop->instructions[k];
         if (in->op != KILN_INSTRUCTION_STORE || in->section % 2 == 0)
             continue;
-        int16_t pattern = loop_access_pattern(c, in->access, false);
+        int16_t pattern = loop_access_pattern(c, in->access, LOOP_TILE);
         bool linear = c->kernel->patterns[pattern].kind == PATTERN_LINEAR;
         c->kernel->n_patterns--;
         enum cpu_convert convert = loop_store_convert(loop->accesses[in->access].place.dtype,

@@ -16,10 +16,12 @@
 
 /*
  * Elementwise: out[i] from a[i], b[i], c[i], i < n; 4-byte elements. out may
- * be one of the operands. In the names of variants, S marks an operand that is
- * one value for all i.
+ * be one of the operands. In the names of variants, S marks a short operand:
+ * CPU_SHORT values that repeat, b[i % CPU_SHORT].
  */
 typedef void cpu_pointwise_fn(void *out, const void *a, const void *b, const void *c, int64_t n);
+
+enum { CPU_SHORT = 16 };
 
 enum cpu_variant { CPU_VV, CPU_VS, CPU_SV, CPU_SS, CPU_VARIANTS };
 
@@ -38,7 +40,7 @@ enum cpu_convert {
 };
 
 /* Chains of two arithmetic ops. Inner ones: add, sub, mul; outer ones also
- * c - (a op b). Variants: 4 a, 2 b (never both), 1 c is one number. */
+ * c - (a op b). Variants: 4 a, 2 b (never both), 1 c is short. */
 enum { CPU_CHAIN_INNER = 3, CPU_CHAIN_REVERSED_SUB = 3, CPU_CHAIN_OUTER, CPU_CHAIN_VARIANTS = 6 };
 
 struct cpu_simd_loop {
@@ -52,8 +54,8 @@ struct cpu_simd_loop {
     cpu_pointwise_fn *select_f32[CPU_VARIANTS], *select_i32[CPU_VARIANTS];
     cpu_pointwise_fn *cast_f32_i32, *cast_i32_f32;
     cpu_pointwise_fn *copy;
-    /* out[i] = a[0] */
-    cpu_pointwise_fn *splat;
+    /* out[i] = a[i % CPU_SHORT] */
+    cpu_pointwise_fn *repeat;
     /* dense [rows][columns] registers from (to) memory with strides in
      * elements of the memory's type */
     void (*load[CPU_CONVERT_COUNT])(void *out, const void *in, int64_t rows, int64_t row_stride,

@@ -6,8 +6,10 @@
 /* Operands may equal the output, never overlap it otherwise. */
 #if defined(__clang__)
 #define INDEPENDENT _Pragma("clang loop vectorize(assume_safety)")
+#define ROLLED
 #else
 #define INDEPENDENT _Pragma("GCC ivdep")
+#define ROLLED      _Pragma("GCC unroll 1")
 #endif
 
 #define UNARY(name, in, out_type, expression)                                                      \
@@ -24,64 +26,59 @@
         }                                                                                          \
     }
 
-/* The three variants of a binary op of u and v. */
-#define BINARY(name, in, out_type, expression)                                                     \
-    static void name##_vv(void *out, const void *a, const void *b, const void *c, int64_t n)       \
-    {                                                                                              \
-        out_type *y = out;                                                                         \
-        const in *p = a, *q = b;                                                                   \
-        (void)c;                                                                                   \
-        INDEPENDENT for (int64_t i = 0; i < n; i++)                                                \
+/* The body for every element i + j, by blocks of a short operand's length. Rolled: the vectors are
+ * to go along a block, not across blocks, and one load a step is what prefetchers follow best. */
+#define BLOCKS(...)                                                                                \
+    int64_t i = 0;                                                                                 \
+    for (; i + CPU_SHORT <= n; i += CPU_SHORT) {                                                   \
+        INDEPENDENT ROLLED for (int64_t j = 0; j < CPU_SHORT; j++)                                 \
         {                                                                                          \
-            in u = p[i], v = q[i];                                                                 \
-            y[i] = (expression);                                                                   \
+            __VA_ARGS__                                                                            \
         }                                                                                          \
     }                                                                                              \
-    static void name##_vs(void *out, const void *a, const void *b, const void *c, int64_t n)       \
-    {                                                                                              \
-        out_type *y = out;                                                                         \
-        const in *p = a, v = *(const in *)b;                                                       \
-        (void)c;                                                                                   \
-        INDEPENDENT for (int64_t i = 0; i < n; i++)                                                \
-        {                                                                                          \
-            in u = p[i];                                                                           \
-            y[i] = (expression);                                                                   \
-        }                                                                                          \
-    }                                                                                              \
-    static void name##_sv(void *out, const void *a, const void *b, const void *c, int64_t n)       \
-    {                                                                                              \
-        out_type *y = out;                                                                         \
-        const in *q = b, u = *(const in *)a;                                                       \
-        (void)c;                                                                                   \
-        INDEPENDENT for (int64_t i = 0; i < n; i++)                                                \
-        {                                                                                          \
-            in v = q[i];                                                                           \
-            y[i] = (expression);                                                                   \
-        }                                                                                          \
+    for (int64_t j = 0; i + j < n; j++) {                                                          \
+        __VA_ARGS__                                                                                \
     }
 
-/* A ternary op of u, v, w: v and w each V or S. */
-#define TERNARY_VARIANT(name, in, rest, v_at, w_at, expression)                                    \
-    static void name(void *out, const void *a, const void *b, const void *c, int64_t n)            \
+/* An operand LONG or SHORT: nothing is stored to a short one meanwhile, so that it stays in a
+ * register. */
+#define LONG_QUALIFIER
+#define LONG_AT         i + j
+#define SHORT_QUALIFIER restrict
+#define SHORT_AT        j
+
+/* The three variants of a binary op of u and v. */
+#define BINARY_VARIANT(name, in, out_type, A, B, expression)                                       \
+    static void name(void *out, const void *A##_QUALIFIER a, const void *B##_QUALIFIER b,          \
+                     const void *c, int64_t n)                                                     \
+    {                                                                                              \
+        out_type *y = out;                                                                         \
+        const in *p = a;                                                                           \
+        const in *q = b;                                                                           \
+        (void)c;                                                                                   \
+        BLOCKS(in u = p[A##_AT], v = q[B##_AT]; y[i + j] = (expression);)                          \
+    }
+#define BINARY(name, in, out_type, expression)                                                     \
+    BINARY_VARIANT(name##_vv, in, out_type, LONG, LONG, expression)                                \
+    BINARY_VARIANT(name##_vs, in, out_type, LONG, SHORT, expression)                               \
+    BINARY_VARIANT(name##_sv, in, out_type, SHORT, LONG, expression)
+
+/* A ternary op of u, v, w, the first LONG. */
+#define TERNARY_VARIANT(name, in, rest, B, C, expression)                                          \
+    static void name(void *out, const void *a, const void *B##_QUALIFIER b,                        \
+                     const void *C##_QUALIFIER c, int64_t n)                                       \
     {                                                                                              \
         rest *y = out;                                                                             \
         const in *p = a;                                                                           \
-        const rest *q = b, *r = c;                                                                 \
-        const rest v0 = q[0], w0 = r[0];                                                           \
-        (void)v0;                                                                                  \
-        (void)w0;                                                                                  \
-        INDEPENDENT for (int64_t i = 0; i < n; i++)                                                \
-        {                                                                                          \
-            in u = p[i];                                                                           \
-            rest v = v_at, w = w_at;                                                               \
-            y[i] = (expression);                                                                   \
-        }                                                                                          \
+        const rest *q = b;                                                                         \
+        const rest *r = c;                                                                         \
+        BLOCKS(in u = p[i + j]; rest v = q[B##_AT], w = r[C##_AT]; y[i + j] = (expression);)       \
     }
 #define TERNARY(name, in, rest, expression)                                                        \
-    TERNARY_VARIANT(name##_vv, in, rest, q[i], r[i], expression)                                   \
-    TERNARY_VARIANT(name##_vs, in, rest, q[i], w0, expression)                                     \
-    TERNARY_VARIANT(name##_sv, in, rest, v0, r[i], expression)                                     \
-    TERNARY_VARIANT(name##_ss, in, rest, v0, w0, expression)
+    TERNARY_VARIANT(name##_vv, in, rest, LONG, LONG, expression)                                   \
+    TERNARY_VARIANT(name##_vs, in, rest, LONG, SHORT, expression)                                  \
+    TERNARY_VARIANT(name##_sv, in, rest, SHORT, LONG, expression)                                  \
+    TERNARY_VARIANT(name##_ss, in, rest, SHORT, SHORT, expression)
 
 UNARY(neg, float, float, -x)
 UNARY(absolute, float, float, fabsf(x))
@@ -125,28 +122,25 @@ UNARY(to_i32, float, int32_t, cpu_float_to_i32(x))
 UNARY(to_f32, int32_t, float, (float)x)
 UNARY(copy, int32_t, int32_t, x)
 
-/* Chains: t = a inner b, then t outer c; A, B, C are elements or one number. */
+/* Chains: t = a inner b, then t outer c. */
 #define CHAIN_VARIANT(name, A, B, C, inner, outer)                                                 \
-    static void name(void *out, const void *a, const void *b, const void *c, int64_t n)            \
+    static void name(void *out, const void *A##_QUALIFIER a, const void *B##_QUALIFIER b,          \
+                     const void *C##_QUALIFIER c, int64_t n)                                       \
     {                                                                                              \
         float *y = out;                                                                            \
-        const float *p = a, *q = b, *r = c, p0 = p[0], q0 = q[0], r0 = r[0];                       \
-        (void)p0;                                                                                  \
-        (void)q0;                                                                                  \
-        (void)r0;                                                                                  \
-        INDEPENDENT for (int64_t i = 0; i < n; i++)                                                \
-        {                                                                                          \
-            float u = A, v = B, w = C, t = (inner);                                                \
-            y[i] = (outer);                                                                        \
-        }                                                                                          \
+        const float *p = a;                                                                        \
+        const float *q = b;                                                                        \
+        const float *r = c;                                                                        \
+        BLOCKS(float u = p[A##_AT], v = q[B##_AT], w = r[C##_AT], t = (inner);                     \
+               y[i + j] = (outer);)                                                                \
     }
 #define CHAIN(name, inner, outer)                                                                  \
-    CHAIN_VARIANT(name##_vvv, p[i], q[i], r[i], inner, outer)                                      \
-    CHAIN_VARIANT(name##_vvs, p[i], q[i], r0, inner, outer)                                        \
-    CHAIN_VARIANT(name##_vsv, p[i], q0, r[i], inner, outer)                                        \
-    CHAIN_VARIANT(name##_vss, p[i], q0, r0, inner, outer)                                          \
-    CHAIN_VARIANT(name##_svv, p0, q[i], r[i], inner, outer)                                        \
-    CHAIN_VARIANT(name##_svs, p0, q[i], r0, inner, outer)
+    CHAIN_VARIANT(name##_vvv, LONG, LONG, LONG, inner, outer)                                      \
+    CHAIN_VARIANT(name##_vvs, LONG, LONG, SHORT, inner, outer)                                     \
+    CHAIN_VARIANT(name##_vsv, LONG, SHORT, LONG, inner, outer)                                     \
+    CHAIN_VARIANT(name##_vss, LONG, SHORT, SHORT, inner, outer)                                    \
+    CHAIN_VARIANT(name##_svv, SHORT, LONG, LONG, inner, outer)                                     \
+    CHAIN_VARIANT(name##_svs, SHORT, LONG, SHORT, inner, outer)
 #define CHAINS(name, inner)                                                                        \
     CHAIN(name##_add, inner, t + w)                                                                \
     CHAIN(name##_sub, inner, t - w)                                                                \
@@ -157,13 +151,13 @@ CHAINS(add, u + v)
 CHAINS(sub, u - v)
 CHAINS(mul, u *v)
 
-static void splat(void *out, const void *a, const void *b, const void *c, int64_t n)
+static void repeat(void *out, const void *a, const void *b, const void *c, int64_t n)
 {
-    int32_t *y = out, x = *(const int32_t *)a;
+    int32_t *y = out;
+    const int32_t *p = a;
     (void)b;
     (void)c;
-    for (int64_t i = 0; i < n; i++)
-        y[i] = x;
+    BLOCKS(y[i + j] = p[j];)
 }
 
 /* True if all arguments are small enough for the vector form. */
@@ -257,7 +251,7 @@ const struct cpu_simd_loop SIMD(cpu_simd_loop) = {
     .cast_f32_i32 = to_i32,
     .cast_i32_f32 = to_f32,
     .copy = copy,
-    .splat = splat,
+    .repeat = repeat,
     .load = SIMD_MOVE_LOADS,
     .store = SIMD_MOVE_STORES,
     .sum = SIMD(cpu_simd_sum),
