@@ -4,7 +4,6 @@
 
 #include "backends/cpu/conv.h"
 
-#define CPU_WINOGRAD_ELEMENTS 36
 #define CPU_WINOGRAD_TILE 4
 /* Floats between the planes of elements: planes that share few sets of a cache
  * would be slow. */
@@ -16,8 +15,19 @@ static inline int64_t cpu_winograd_tiles(int64_t extent)
     return (extent + CPU_WINOGRAD_TILE - 1) / CPU_WINOGRAD_TILE;
 }
 
-/* Whether sizes and layouts are those of F(4x4,3x3): 3x3, stride 1, undilated,
- * one group, both maps in the same blocks. */
-bool cpu_conv_is_winograd(const kiln_device_state *, const struct kiln_step_conv *);
+/*
+ * The stride if sizes and layouts are those of a Winograd algorithm (undilated,
+ * one group, both maps in the same blocks), else 0. 3x3 of stride 1 is
+ * F(4x4,3x3). 4x4 of stride 2 is the sum of four convolutions 2x2 of stride 1,
+ * F(4x4,2x2), each of one phase (row % 2, column % 2) of the padded map x and
+ * of the kernel.
+ */
+int cpu_winograd_stride(const kiln_device_state *, const struct kiln_step_conv *);
+
+/* The first tap of a phase in the kernel. */
+static inline int64_t cpu_winograd_tap(const struct kiln_step_conv *s, int64_t phase, int stride)
+{
+    return phase / stride * s->kw + phase % stride;
+}
 
 #endif

@@ -1,7 +1,8 @@
 /*
- * The weight gradient of 3x3 convolutions by Winograd's F(3x3,4x4): for each
- * element e of the transforms, sums over tiles of x[e] dy[e], channels by
- * channels, and the taps from all 36 sums at the end.
+ * The weight gradient of convolutions by Winograd's F(3x3,4x4), or F(2x2,4x4)
+ * for each phase of x (conv_winograd.h), which count as so many more channels:
+ * for each element e of the transforms, sums over tiles of x[e] dy[e], channels
+ * by channels, and the taps from all sums at the end.
  *
  * A thread takes an item: two rows of elements, a group of channels and a part
  * of the tiles. It transforms a chunk of tiles into its own memory,
@@ -12,11 +13,9 @@
 
 #include <omp.h>
 
-#define ELEMENTS      CPU_WINOGRAD_ELEMENTS
-#define TILE          CPU_WINOGRAD_TILE
-#define PAIRS         3
-#define PAIR_ELEMENTS 12
-#define CHUNK_BYTES   (256 * 1024)
+#define TILE        CPU_WINOGRAD_TILE
+#define PAIRS       3
+#define CHUNK_BYTES (256 * 1024)
 /* Channels of an item. */
 #define X_GROUP 128
 #define Y_GROUP 64
@@ -27,7 +26,9 @@
 struct weight_plan {
     const struct kiln_step_conv *s;
     const struct cpu_simd_winograd_weight *simd;
-    int64_t block, tile_rows, tile_columns, tiles;
+    int stride;
+    int64_t elements, pair_elements; /* all, and those of two rows */
+    int64_t block, x_channels, tile_rows, tile_columns, tiles;
     int64_t x_group, y_group, x_groups, y_groups, parts,
         share;                       /* the order of sums: by sizes alone */
     int64_t chunk, x_plane, y_plane; /* floats from element to element */
@@ -41,21 +42,28 @@ static int64_t ceiling(int64_t a, int64_t b)
 
 static struct weight_plan plan_of(const kiln_device_state *device, const struct kiln_step_conv *s)
 {
+    int stride = s->conv.stride[0];
+    int64_t x_channels = s->c * stride * stride;
     struct weight_plan p = {.s = s,
-                            .simd = device->simd->winograd_weight,
+                            .simd = stride == 2 ? device->simd->winograd_phases_weight
+                                                : device->simd->winograd_weight,
+                            .stride = stride,
                             .block = s->x_layout == KILN_LAYOUT_NCHW16C ? 16 : 8,
+                            .x_channels = x_channels,
                             .tile_rows = cpu_winograd_tiles(s->oh),
                             .tile_columns = cpu_winograd_tiles(s->ow),
-                            .x_group = cpu_min(s->c, X_GROUP),
+                            .x_group = cpu_min(x_channels, X_GROUP),
                             .y_group = cpu_min(s->o, Y_GROUP)};
+    p.elements = p.simd->side * p.simd->side;
+    p.pair_elements = 2 * p.simd->side;
     p.tiles = s->n * p.tile_rows * p.tile_columns;
-    p.x_groups = ceiling(s->c, p.x_group);
+    p.x_groups = ceiling(x_channels, p.x_group);
     p.y_groups = ceiling(s->o, p.y_group);
     p.parts =
         cpu_min(ceiling(ITEMS, PAIRS * p.x_groups * p.y_groups), ceiling(p.tiles, LEAST_SHARE));
     p.share = ceiling(p.tiles, p.parts);
     p.parts = ceiling(p.tiles, p.share);
-    int64_t tile_bytes = PAIR_ELEMENTS * (p.x_group + p.y_group) * (int64_t)sizeof(float);
+    int64_t tile_bytes = p.pair_elements * (p.x_group + p.y_group) * (int64_t)sizeof(float);
     p.chunk = cpu_min(p.share, cpu_max(1, CHUNK_BYTES / tile_bytes));
     p.x_plane = p.x_group * p.chunk + CPU_WINOGRAD_GAP;
     p.y_plane = p.y_group * p.chunk + CPU_WINOGRAD_GAP;
@@ -72,14 +80,15 @@ static struct item item_of(const struct weight_plan *p, int64_t i)
     struct item item = {.pair = (int)(i % PAIRS), .part = i / PAIRS / (p->x_groups * p->y_groups)};
     item.c = i / PAIRS % p->x_groups * p->x_group;
     item.o = i / PAIRS / p->x_groups % p->y_groups * p->y_group;
-    item.x_size = cpu_min(p->x_group, p->s->c - item.c);
+    item.x_size = cpu_min(p->x_group, p->x_channels - item.c);
     item.y_size = cpu_min(p->y_group, p->s->o - item.o);
     return item;
 }
 
-/* The vector of channels from c on at a tile that begins `top` and `left` before its output. */
+/* The vector of channels from c on at a tile. */
 static struct cpu_winograd_map map_of(const struct weight_plan *p, float *data, int64_t tile,
-                                      int64_t channels, int64_t c, int64_t rows, int64_t columns)
+                                      int64_t channels, int64_t c, int64_t rows, int64_t columns,
+                                      int64_t step)
 {
     int64_t image = tile / (p->tile_rows * p->tile_columns);
     return (struct cpu_winograd_map){
@@ -87,8 +96,9 @@ static struct cpu_winograd_map map_of(const struct weight_plan *p, float *data, 
         .rows = rows,
         .columns = columns,
         .pixel = p->block,
-        .row = tile / p->tile_columns % p->tile_rows * TILE,
-        .column = tile % p->tile_columns * TILE};
+        .row = tile / p->tile_columns % p->tile_rows * TILE * step,
+        .column = tile % p->tile_columns * TILE * step,
+        .step = step};
 }
 
 static void transform_tile(const struct weight_plan *p, const struct item *item, int64_t tile,
@@ -96,28 +106,31 @@ static void transform_tile(const struct weight_plan *p, const struct item *item,
 {
     const struct kiln_step_conv *s = p->s;
     for (int64_t c = 0; c < item->x_size; c += p->simd->lanes) {
-        struct cpu_winograd_map map = map_of(p, p->x, tile, s->c, item->c + c, s->h, s->w);
-        map.row -= s->conv.pad[0];
-        map.column -= s->conv.pad[2];
+        int64_t phase = (item->c + c) / s->c;
+        struct cpu_winograd_map map =
+            map_of(p, p->x, tile, s->c, (item->c + c) % s->c, s->h, s->w, p->stride);
+        map.row += phase / p->stride - s->conv.pad[0];
+        map.column += phase % p->stride - s->conv.pad[2];
         p->simd->source(&map, item->pair, x + c, p->x_plane);
     }
     for (int64_t o = 0; o < item->y_size; o += p->simd->lanes) {
-        struct cpu_winograd_map map = map_of(p, p->y, tile, s->o, item->o + o, s->oh, s->ow);
+        struct cpu_winograd_map map = map_of(p, p->y, tile, s->o, item->o + o, s->oh, s->ow, 1);
         p->simd->outputs(&map, item->pair, y + o, p->y_plane);
     }
 }
 
 static void run_item(const struct weight_plan *p, const struct item *item, float *memory)
 {
-    float *x = memory, *y = memory + PAIR_ELEMENTS * p->x_plane;
+    float *x = memory, *y = memory + p->pair_elements * p->x_plane;
+    int side = p->simd->side;
     int64_t from = item->part * p->share, to = cpu_min(from + p->share, p->tiles);
     for (int64_t first = from; first < to; first += p->chunk) {
         int64_t count = cpu_min(p->chunk, to - first);
         for (int64_t t = 0; t < count; t++)
             transform_tile(p, item, first + t, x + t * item->x_size, y + t * item->y_size);
-        for (int e = 0; e < PAIR_ELEMENTS; e++) {
-            int row = item->pair == 2 ? e / 6 * 5 : item->pair * 2 + 1 + e / 6;
-            int64_t element = item->part * ELEMENTS + row * 6 + e % 6;
+        for (int e = 0; e < p->simd->n_rows[item->pair] * side; e++) {
+            int row = p->simd->rows[item->pair][e / side];
+            int64_t element = item->part * p->elements + row * side + e % side;
             const struct cpu_winograd_sums sums = {
                 .begin = first == from,
                 .tiles = count,
@@ -126,21 +139,25 @@ static void run_item(const struct weight_plan *p, const struct item *item, float
                 .row = p->s->o,
                 .x = x + e * p->x_plane,
                 .y = y + e * p->y_plane,
-                .sums = p->sums + (element * p->s->c + item->c) * p->s->o + item->o};
+                .sums = p->sums + (element * p->x_channels + item->c) * p->s->o + item->o};
             p->simd->add(&sums);
         }
     }
 }
 
-/* The taps of one channel of x, [o/block][c/block][tap][c][o]. */
-static void finish_channel(const struct weight_plan *p, int64_t c)
+/* The taps of one channel of x in one phase, [o/block][c/block][tap][c][o]. */
+static void finish_channel(const struct weight_plan *p, int64_t x_channel)
 {
-    int64_t block = p->block, square = block * block;
-    for (int64_t o = 0; o < p->s->o; o += p->simd->lanes)
-        p->simd->taps(p->sums + c * p->s->o + o, p->s->c * p->s->o, p->parts,
-                      p->weight + (o / block * (p->s->c / block) + c / block) * 9 * square +
-                          c % block * block + o % block,
+    const struct kiln_step_conv *s = p->s;
+    int64_t block = p->block, square = block * block, c = x_channel % s->c;
+    int64_t first = cpu_winograd_tap(s, x_channel / s->c, p->stride);
+    for (int64_t o = 0; o < s->o; o += p->simd->lanes) {
+        int64_t blocks = o / block * (s->c / block) + c / block;
+        p->simd->taps(p->sums + x_channel * s->o + o, p->x_channels * s->o, p->parts,
+                      p->weight + (blocks * s->kh * s->kw + first) * square + c % block * block +
+                          o % block,
                       square);
+    }
 }
 
 static enum kiln_status run(struct cpu_task *task, struct kiln_error *error)
@@ -162,7 +179,7 @@ static enum kiln_status run(struct cpu_task *task, struct kiln_error *error)
             run_item(&p, &item, (float *)(void *)memory);
         }
 #pragma omp for schedule(dynamic, 4)
-        for (int64_t c = 0; c < s->c; c++)
+        for (int64_t c = 0; c < p.x_channels; c++)
             finish_channel(&p, c);
     }
     return KILN_OK;
@@ -172,12 +189,12 @@ bool cpu_conv_winograd_weight_accepts(kiln_device_state *device, const struct ki
                                       struct kiln_candidate *candidate)
 {
     const struct kiln_step_conv *s = &step->as.conv;
-    if (step->kind != KILN_STEP_CONV_WEIGHT_GRAD || !cpu_conv_is_winograd(device, s))
+    if (step->kind != KILN_STEP_CONV_WEIGHT_GRAD || !cpu_winograd_stride(device, s))
         return false;
     struct weight_plan p = plan_of(device, s);
     candidate->winograd = true;
     candidate->weight_layout = p.block == 16 ? KILN_LAYOUT_OIHW16I16O : KILN_LAYOUT_OIHW8I8O;
-    candidate->scratch_bytes = p.parts * ELEMENTS * s->c * s->o * (int64_t)sizeof(float);
+    candidate->scratch_bytes = p.parts * p.elements * p.x_channels * s->o * (int64_t)sizeof(float);
     return true;
 }
 
@@ -185,7 +202,7 @@ enum kiln_status cpu_conv_winograd_weight_prepare(struct cpu_task *task, struct 
 {
     struct weight_plan p = plan_of(task->device, &task->step->as.conv);
     if (!cpu_reserve(task->device,
-                     PAIR_ELEMENTS * (p.x_plane + p.y_plane) * (int64_t)sizeof(float)))
+                     p.pair_elements * (p.x_plane + p.y_plane) * (int64_t)sizeof(float)))
         return kiln_fail(error, KILN_MACHINE, "cpu: no memory for step %s", task->step->label);
     task->run = run;
     task->threads = cpu_threads(task->device, cpu_conv_work(&task->step->as.conv));

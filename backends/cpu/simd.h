@@ -165,10 +165,11 @@ struct cpu_window_place {
 typedef void cpu_argmax_fn(const struct cpu_window_place *, const float *plane, int32_t *out);
 
 /* One channel vector of a tile of a map [rows][columns], pixel floats from
- * pixel to pixel; the tile begins at (row, column), maybe outside. */
+ * pixel to pixel; the tile begins at (row, column), maybe outside, and takes
+ * every step-th row and column. */
 struct cpu_winograd_map {
     float *data;
-    int64_t rows, columns, pixel, row, column;
+    int64_t rows, columns, pixel, row, column, step;
 };
 
 /* m [tiles][2 lanes] = v u for one element of the transforms: v [blocks][tiles]
@@ -181,15 +182,17 @@ struct cpu_winograd_product {
     float *m;
 };
 
-/* F(4x4,3x3): 36 elements, `apart` floats from element to element. */
+/* F(4x4,3x3), 36 elements, step 1 alone; or F(4x4,2x2), 25 elements. `apart`
+ * floats from element to element. */
 struct cpu_simd_winograd {
-    int lanes, rows;
-    /* 6x6 pixels to 36 elements, and those to at most 4x4 pixels */
+    int lanes, rows, elements;
+    /* 6x6 or 5x5 pixels to elements, and those to at most 4x4 pixels */
     void (*source)(const struct cpu_winograd_map *, float *to, int64_t apart);
     void (*target)(const float *from, int64_t apart, const struct cpu_winograd_map *);
     /* A square of lanes x lanes of weights, rows of sources by vectors of
      * targets (back: rows of targets by vectors of sources, taps to be
-     * reversed), to rows 2 lanes apart. */
+     * reversed), to rows 2 lanes apart. F(4x4,2x2): the taps of one phase of
+     * 4x4, of which the first is given. */
     void (*weights)(const float *taps, int64_t tap, int64_t row, bool back, float *to,
                     int64_t apart);
     void (*multiply)(const struct cpu_winograd_product *);
@@ -205,15 +208,16 @@ struct cpu_winograd_sums {
     float *sums;
 };
 
-/* F(3x3,4x4), 12 of its 36 elements at a time: two of the six rows, pair 0: 1
- * and 2, pair 1: 3 and 4, pair 2: 0 and 5. */
+/* F(3x3,4x4) or F(2x2,4x4), one or two rows of its side x side elements at a
+ * time, a `pair`. */
 struct cpu_simd_winograd_weight {
-    int lanes;
-    /* 6x6 pixels of x, 4x4 of dy (those outside of the map are 0) */
+    int lanes, side, n_rows[3], rows[3][2];
+    /* side x side pixels of x, 4x4 of dy (those outside of the map are 0) */
     void (*source)(const struct cpu_winograd_map *, int pair, float *to, int64_t apart);
     void (*outputs)(const struct cpu_winograd_map *, int pair, float *to, int64_t apart);
     void (*add)(const struct cpu_winograd_sums *);
-    /* nine vectors of taps from the parts of the sums, [part][element] */
+    /* 3x3 vectors of taps, or the 2x2 of a phase, from the parts of the sums,
+     * [part][element] */
     void (*taps)(const float *sums, int64_t apart, int64_t parts, float *out, int64_t tap);
 };
 
@@ -227,8 +231,8 @@ struct cpu_simd {
     const struct cpu_simd_attention *attention;
     cpu_argmax_fn *argmax;
     cpu_arithmetic_fn *arithmetic;
-    const struct cpu_simd_winograd *winograd;
-    const struct cpu_simd_winograd_weight *winograd_weight;
+    const struct cpu_simd_winograd *winograd, *winograd_phases;
+    const struct cpu_simd_winograd_weight *winograd_weight, *winograd_phases_weight;
 };
 
 /* Declares what simd_*.c define for an instruction set. */
@@ -237,8 +241,9 @@ struct cpu_simd {
     extern cpu_update_fn *const cpu_simd_update_##set[KILN_OPTIMIZER_COUNT][2];                    \
     extern const struct cpu_simd_edge cpu_simd_edge_##set[2];                                      \
     extern const struct cpu_simd_attention cpu_simd_attention_##set;                               \
-    extern const struct cpu_simd_winograd cpu_simd_winograd_##set;                                 \
+    extern const struct cpu_simd_winograd cpu_simd_winograd_##set, cpu_simd_winograd_phases_##set; \
     extern const struct cpu_simd_winograd_weight cpu_simd_winograd_weight_##set;                   \
+    extern const struct cpu_simd_winograd_weight cpu_simd_winograd_phases_weight_##set;            \
     cpu_argmax_fn cpu_simd_argmax_##set;                                                           \
     cpu_arithmetic_fn cpu_simd_arithmetic_##set;                                                   \
     cpu_gemm_fn cpu_simd_gemm_##set;                                                               \

@@ -4,8 +4,7 @@
 #include "backends/cpu/simd_transpose.h"
 #include "backends/cpu/simd_winograd.h"
 
-/* The register tile of the products: vectors of tiles by two of channels. */
-#define ROWS    (LANES == 16 ? 14 : LANES == 8 ? 6 : 4)
+#define ROWS    WINOGRAD_ROWS
 #define COLUMNS (2 * LANES)
 
 static void put_row(float *to, int64_t apart, const lanes r[6])
@@ -110,7 +109,7 @@ multiply_tile(const struct cpu_winograd_product *p, const float *v, float *m, co
     }
 }
 
-static void multiply(const struct cpu_winograd_product *p)
+void SIMD(cpu_winograd_multiply)(const struct cpu_winograd_product *p)
 {
     int64_t t = 0;
     for (; p->tiles - t > ROWS / 2; t += ROWS)
@@ -121,7 +120,8 @@ static void multiply(const struct cpu_winograd_product *p)
 
 const struct cpu_simd_winograd SIMD(cpu_simd_winograd) = {.lanes = LANES,
                                                           .rows = ROWS,
+                                                          .elements = 36,
                                                           .source = source,
                                                           .target = target,
                                                           .weights = weights,
-                                                          .multiply = multiply};
+                                                          .multiply = SIMD(cpu_winograd_multiply)};

@@ -8,6 +8,9 @@
  *
  * A = 5/8 and B = 3/2 make the errors half of those of 1 and 2; all constants
  * but the quotients are exact. Arrays may not overlap; r gets the results.
+ *
+ * The functions whose names end in 2 have filters of 2 taps, F(4,2) and its
+ * gradient F(2,4), over 0, C, -C, D and infinity: five products.
  */
 #ifndef KILN_CPU_SIMD_WINOGRAD_H
 #define KILN_CPU_SIMD_WINOGRAD_H
@@ -22,15 +25,21 @@
 #define NA      (2 * A2 * (A2 - B2))
 #define NB      (2 * B2 * (B2 - A2))
 
+/* The register tile of the products: vectors of tiles by two of channels. */
+#define WINOGRAD_ROWS (LANES == 16 ? 14 : LANES == 8 ? 6 : 4)
+
+void SIMD(cpu_winograd_multiply)(const struct cpu_winograd_product *);
+void SIMD(cpu_winograd_add)(const struct cpu_winograd_sums *);
+
 /* Asks for the pixels of column j in rows first .. first + 3, which the tile
  * below will read. They may lie outside of the map: numbers, not pointers. */
 static inline void winograd_prefetch(const struct cpu_winograd_map *map, int64_t first, int64_t j)
 {
     uintptr_t pixel = (uintptr_t)map->pixel * sizeof(float), line = (uintptr_t)map->columns * pixel;
-    uintptr_t at = (uintptr_t)map->data + (uintptr_t)(map->row + first) * line +
-                   (uintptr_t)(map->column + j) * pixel;
+    uintptr_t at = (uintptr_t)map->data + (uintptr_t)(map->row + first * map->step) * line +
+                   (uintptr_t)(map->column + j * map->step) * pixel;
     for (int i = 0; i < 4; i++)
-        __builtin_prefetch((const void *)(at + (uintptr_t)i * line));
+        __builtin_prefetch((const void *)(at + (uintptr_t)(i * map->step) * line));
 }
 
 /* Bt d, six pixels */
@@ -89,6 +98,67 @@ static inline void winograd_gradient(const lanes m[6], lanes r[3])
     r[0] = m[0] + sa + sb;
     r[1] = POINT_A * da + POINT_B * db;
     r[2] = A2 * sa + (B2 * sb + m[5]);
+}
+
+/* --- filters of two taps ------------------------------------------------------ */
+
+#define POINT_C 0.75f
+#define POINT_D -2.0f
+#define C2      (POINT_C * POINT_C)
+#define D2      (POINT_D * POINT_D)
+/* of 0, C, -C and D: the products of their distances from the others */
+#define N0 (C2 * POINT_D)
+#define N1 (2 * C2 * (POINT_C - POINT_D))
+#define N2 (-2 * C2 * (POINT_C + POINT_D))
+#define N3 (POINT_D * (D2 - C2))
+
+/* Bt d, five pixels */
+static inline void winograd_source_2(const lanes d[5], lanes r[5])
+{
+    lanes p = d[3] - POINT_D * d[2], q = d[2] - POINT_D * d[1];
+    r[0] = p - C2 * (d[1] - POINT_D * d[0]);
+    r[1] = p + POINT_C * q;
+    r[2] = p - POINT_C * q;
+    r[3] = d[3] - C2 * d[1];
+    r[4] = (d[4] - POINT_D * d[3]) - C2 * q;
+}
+
+/* G g, two taps */
+static inline void winograd_taps_2(const lanes g[2], lanes r[5])
+{
+    r[0] = g[0] * (1 / N0);
+    r[1] = (g[0] + POINT_C * g[1]) * (1 / N1);
+    r[2] = (g[0] - POINT_C * g[1]) * (1 / N2);
+    r[3] = (g[0] + POINT_D * g[1]) * (1 / N3);
+    r[4] = g[1];
+}
+
+/* At m, five products to four outputs */
+static inline void winograd_target_2(const lanes m[5], lanes r[4])
+{
+    lanes s = m[1] + m[2], d = m[1] - m[2];
+    r[0] = m[0] + s + m[3];
+    r[1] = POINT_C * d + POINT_D * m[3];
+    r[2] = C2 * s + D2 * m[3];
+    r[3] = C2 * POINT_C * d + (D2 * POINT_D * m[3] + m[4]);
+}
+
+/* The gradient's G' g, four outputs */
+static inline void winograd_outputs_2(const lanes g[4], lanes r[5])
+{
+    lanes even = g[0] + C2 * g[2], odd = POINT_C * (g[1] + C2 * g[3]);
+    r[0] = g[0] * (1 / N0);
+    r[1] = (even + odd) * (1 / N1);
+    r[2] = (even - odd) * (1 / N2);
+    r[3] = (g[0] + POINT_D * g[1] + D2 * (g[2] + POINT_D * g[3])) * (1 / N3);
+    r[4] = g[3];
+}
+
+/* The gradient's At' m, five products to two taps */
+static inline void winograd_gradient_2(const lanes m[5], lanes r[2])
+{
+    r[0] = m[0] + (m[1] + m[2]) + m[3];
+    r[1] = POINT_C * (m[1] - m[2]) + (POINT_D * m[3] + m[4]);
 }
 
 #endif

@@ -107,7 +107,7 @@ static inline __attribute__((always_inline)) void sum_tile(const struct cpu_wino
             lanes_put(out + i * s->row + j * LANES, sum[i][j]);
 }
 
-static void add(const struct cpu_winograd_sums *s)
+void SIMD(cpu_winograd_add)(const struct cpu_winograd_sums *s)
 {
     for (int64_t o = 0; o < s->y_channels; o += 2 * LANES)
         for (int64_t c = 0; c < s->x_channels; c += ROWS)
@@ -138,4 +138,11 @@ static void taps(const float *sums, int64_t apart, int64_t parts, float *out, in
 }
 
 const struct cpu_simd_winograd_weight SIMD(cpu_simd_winograd_weight) = {
-    .lanes = LANES, .source = source, .outputs = outputs, .add = add, .taps = taps};
+    .lanes = LANES,
+    .side = 6,
+    .n_rows = {2, 2, 2},
+    .rows = {{1, 2}, {3, 4}, {0, 5}},
+    .source = source,
+    .outputs = outputs,
+    .add = SIMD(cpu_winograd_add),
+    .taps = taps};
