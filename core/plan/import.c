@@ -65,6 +65,12 @@ static int add_node(struct planner *p, const struct kiln_node_info *info, struct
         return add_assign(p, node, operands);
     case KILN_OP_UPDATE:
         return plan_expand_update(p, node, n, operands);
+    case KILN_OP_CONV:
+    case KILN_OP_CONV_INPUT_GRAD:
+    case KILN_OP_CONV_WEIGHT_GRAD: {
+        int product = plan_expand_conv(p, node, operands);
+        return product >= 0 ? product : ir_add(p, node, n, operands);
+    }
     default:
         return ir_add(p, node, n, operands);
     }

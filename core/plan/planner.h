@@ -3,7 +3,8 @@
  *
  * The passes, in order:
  *   import      graph -> IR: live nodes; composed ops expanded (expand, linear,
- *               joins, regroup); each node simplified as it is added (simplify);
+ *               joins, regroup, whole_conv); each node simplified as it is added
+ *               (simplify);
  *               half storage (half)
  *   layouts     which nodes are stored blocked; algorithms of convolutions
  *   legalise    IR -> IR: copies where a step cannot take an operand as it lies
@@ -192,6 +193,9 @@ int plan_linear_sum(struct planner *, const struct ir_node *, int operand);
 /* A reduction or an expansion over groups of channels that the blocks of the
  * feature layout cut through: by channels first, then by groups; or -1. */
 int plan_regroup(struct planner *, const struct ir_node *, int operand);
+/* A convolution (or its gradient) with one output pixel as a matrix product, or -1. */
+int plan_expand_conv(struct planner *, const struct ir_node *, const int *operands);
+bool plan_is_whole_conv(const struct kiln_step_conv *);
 /* A JOIN like the node, with room for n parts. */
 struct ir_node plan_make_join(struct planner *, const struct ir_node *, struct kiln_shape, int n);
 int plan_expand_concat(struct planner *, const struct ir_node *, int n, const int *operands);

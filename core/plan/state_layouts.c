@@ -49,18 +49,18 @@ static void suggest(const kiln_graph *graph, const struct kiln_plan_options *opt
     kiln_graph_node(graph, use->operands[1], &weight);
     int state = weight.op == KILN_OP_STATE ? kiln_states_find(states, weight.name) : -1;
     enum kiln_layout layout;
-    if (state < 0)
+    struct kiln_step step = sizes_of(graph, use);
+    if (state < 0 || (options->fuse && plan_is_whole_conv(&step.as.conv)))
         return;
     for (int i = 0; i < n_gradients; i++) {
         kiln_graph_node(graph, gradients[i], &gradient);
         if (!belongs(&gradient, use, &weight.shape))
             continue;
-        struct kiln_step step = sizes_of(graph, &gradient);
+        step = sizes_of(graph, &gradient);
         if (first_choice(options, &step, &layout))
             states_suggest_layout(states, state, layout, FROM_GRADIENT);
         return;
     }
-    struct kiln_step step = sizes_of(graph, use);
     if (first_choice(options, &step, &layout))
         states_suggest_layout(states, state, layout, FROM_FORWARD);
 }

@@ -40,6 +40,8 @@ static const struct conv_case {
     {1, 16, 13, 7, 48, 3, 3, {{1, 1}, {1, 1}, {0, 2, 1, 0}, 1}},
     {1, 32, 6, 11, 16, 3, 3, {{1, 1}, {1, 1}, {3, 0, 0, 4}, 1}},
     {3, 16, 5, 6, 32, 3, 3, {{1, 1}, {1, 1}, {0, 0, 0, 0}, 1}},
+    /* one output pixel: a matrix product */
+    {3, 16, 4, 3, 24, 4, 3, {{1, 1}, {1, 1}, {0, 0, 0, 0}, 1}},
 };
 
 static struct kiln_shape y_shape(const struct conv_case *c)
