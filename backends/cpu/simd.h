@@ -208,10 +208,10 @@ struct cpu_winograd_sums {
     float *sums;
 };
 
-/* F(3x3,4x4) or F(2x2,4x4), one or two rows of its side x side elements at a
- * time, a `pair`. */
+/* F(3x3,4x4), two rows of its 6x6 elements at a time, pair 0: 1 and 2, pair 1:
+ * 3 and 4, pair 2: 0 and 5; or F(2x2,4x4), all rows of its 5x5 at once. */
 struct cpu_simd_winograd_weight {
-    int lanes, side, n_rows[3], rows[3][2];
+    int lanes, side, pairs;
     /* side x side pixels of x, 4x4 of dy (those outside of the map are 0) */
     void (*source)(const struct cpu_winograd_map *, int pair, float *to, int64_t apart);
     void (*outputs)(const struct cpu_winograd_map *, int pair, float *to, int64_t apart);

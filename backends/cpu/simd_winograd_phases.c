@@ -108,39 +108,26 @@ const struct cpu_simd_winograd SIMD(cpu_simd_winograd_phases) = {
 
 /* --- the weight gradient ---------------------------------------------------- */
 
-static void pair_source(const struct cpu_winograd_map *map, int pair, float *to, int64_t apart)
+static void all_source(const struct cpu_winograd_map *map, int pair, float *to, int64_t apart)
 {
-    lanes t[2][5], d[5], r[5];
-    for (int j = 0; j < 5; j++) {
-        winograd_prefetch(map, 5, j);
-        if (!column(map, j, 5, d)) {
-            t[0][j] = t[1][j] = (lanes){0};
-            continue;
-        }
-        winograd_source_2(d, r);
-        t[0][j] = r[pair == 0 ? 1 : pair == 1 ? 3 : 0];
-        t[1][j] = r[pair == 0 ? 2 : 4];
-    }
-    for (int i = 0; i < (pair == 1 ? 1 : 2); i++) {
-        winograd_source_2(t[i], r);
-        put_row(to + i * 5 * apart, apart, r);
-    }
+    (void)pair;
+    source(map, to, apart);
 }
 
-static void pair_outputs(const struct cpu_winograd_map *map, int pair, float *to, int64_t apart)
+static void outputs(const struct cpu_winograd_map *map, int pair, float *to, int64_t apart)
 {
-    lanes t[2][4], g[4], r[5];
+    lanes t[5][4], g[4], r[5];
+    (void)pair;
     for (int j = 0; j < 4; j++) {
         winograd_prefetch(map, 4, j);
-        if (!column(map, j, 4, g)) {
-            t[0][j] = t[1][j] = (lanes){0};
-            continue;
-        }
+        if (!column(map, j, 4, g))
+            for (int i = 0; i < 4; i++)
+                g[i] = (lanes){0};
         winograd_outputs_2(g, r);
-        t[0][j] = r[pair == 0 ? 1 : pair == 1 ? 3 : 0];
-        t[1][j] = r[pair == 0 ? 2 : 4];
+        for (int i = 0; i < 5; i++)
+            t[i][j] = r[i];
     }
-    for (int i = 0; i < (pair == 1 ? 1 : 2); i++) {
+    for (int i = 0; i < 5; i++) {
         winograd_outputs_2(t[i], r);
         put_row(to + i * 5 * apart, apart, r);
     }
@@ -169,9 +156,8 @@ static void taps(const float *sums, int64_t apart, int64_t parts, float *out, in
 const struct cpu_simd_winograd_weight SIMD(cpu_simd_winograd_phases_weight) = {
     .lanes = LANES,
     .side = 5,
-    .n_rows = {2, 1, 2},
-    .rows = {{1, 2}, {3}, {0, 4}},
-    .source = pair_source,
-    .outputs = pair_outputs,
+    .pairs = 1,
+    .source = all_source,
+    .outputs = outputs,
     .add = SIMD(cpu_winograd_add),
     .taps = taps};

@@ -140,8 +140,7 @@ static void taps(const float *sums, int64_t apart, int64_t parts, float *out, in
 const struct cpu_simd_winograd_weight SIMD(cpu_simd_winograd_weight) = {
     .lanes = LANES,
     .side = 6,
-    .n_rows = {2, 2, 2},
-    .rows = {{1, 2}, {3, 4}, {0, 5}},
+    .pairs = 3,
     .source = source,
     .outputs = outputs,
     .add = SIMD(cpu_winograd_add),
