@@ -28,7 +28,7 @@ static void source(const struct cpu_winograd_map *map, float *to, int64_t apart)
     for (int j = 0; j < 6; j++) {
         for (int i = 0; i < 6; i++)
             d[i] = pixel(map, i, j);
-        winograd_prefetch(map, 6, j);
+        winograd_prefetch(map, 6, j, 1);
         winograd_source(d, r);
         for (int i = 0; i < 6; i++)
             t[i][j] = r[i];

@@ -31,15 +31,17 @@
 void SIMD(cpu_winograd_multiply)(const struct cpu_winograd_product *);
 void SIMD(cpu_winograd_add)(const struct cpu_winograd_sums *);
 
-/* Asks for the pixels of column j in rows first .. first + 3, which the tile
- * below will read. They may lie outside of the map: numbers, not pointers. */
-static inline void winograd_prefetch(const struct cpu_winograd_map *map, int64_t first, int64_t j)
+/* Asks for the pixels of column j in rows first .. first + 3 of a tile, which the
+ * tile below will read; step is the map's. They may lie outside of the map:
+ * numbers, not pointers. */
+static inline void winograd_prefetch(const struct cpu_winograd_map *map, int64_t first, int64_t j,
+                                     int64_t step)
 {
     uintptr_t pixel = (uintptr_t)map->pixel * sizeof(float), line = (uintptr_t)map->columns * pixel;
-    uintptr_t at = (uintptr_t)map->data + (uintptr_t)(map->row + first * map->step) * line +
-                   (uintptr_t)(map->column + j * map->step) * pixel;
+    uintptr_t at = (uintptr_t)map->data + (uintptr_t)(map->row + first * step) * line +
+                   (uintptr_t)(map->column + j * step) * pixel;
     for (int i = 0; i < 4; i++)
-        __builtin_prefetch((const void *)(at + (uintptr_t)(i * map->step) * line));
+        __builtin_prefetch((const void *)(at + (uintptr_t)(i * step) * line));
 }
 
 /* Bt d, six pixels */

@@ -33,7 +33,7 @@ static void source(const struct cpu_winograd_map *map, float *to, int64_t apart)
 {
     lanes t[5][5], d[5], r[5];
     for (int j = 0; j < 5; j++) {
-        winograd_prefetch(map, 5, j);
+        winograd_prefetch(map, 5, j, map->step);
         if (!column(map, j, 5, d))
             for (int i = 0; i < 5; i++)
                 d[i] = (lanes){0};
@@ -119,7 +119,7 @@ static void outputs(const struct cpu_winograd_map *map, int pair, float *to, int
     lanes t[5][4], g[4], r[5];
     (void)pair;
     for (int j = 0; j < 4; j++) {
-        winograd_prefetch(map, 4, j);
+        winograd_prefetch(map, 4, j, map->step);
         if (!column(map, j, 4, g))
             for (int i = 0; i < 4; i++)
                 g[i] = (lanes){0};

@@ -48,7 +48,7 @@ static void source(const struct cpu_winograd_map *map, int pair, float *to, int6
 {
     lanes t[2][6], d[6];
     for (int j = 0; j < 6; j++) {
-        winograd_prefetch(map, 6, j);
+        winograd_prefetch(map, 6, j, 1);
         if (!column(map, j, 6, d)) {
             t[0][j] = t[1][j] = (lanes){0};
         } else if (pair == 2) {
@@ -68,7 +68,7 @@ static void outputs(const struct cpu_winograd_map *map, int pair, float *to, int
 {
     lanes t[2][6], g[4];
     for (int j = 0; j < 4; j++) {
-        winograd_prefetch(map, 4, j);
+        winograd_prefetch(map, 4, j, 1);
         if (!column(map, j, 4, g)) {
             t[0][j] = t[1][j] = (lanes){0};
         } else if (pair == 2) {
