@@ -4,21 +4,20 @@
  * for each element e of the transforms, sums over tiles of x[e] dy[e], channels
  * by channels, and the taps from all sums at the end.
  *
- * A thread takes an item: two rows of elements (phases: all), a group of channels
- * and a part of the tiles. It transforms a chunk of tiles into its own memory,
- * [element][tile][channel], and adds their products to the item's sums, which
- * stay in its second cache: [group][part][element][channel of x][channel of dy].
+ * A thread takes an item: a group of channels and a part of the tiles. It
+ * transforms a chunk of tiles into its own memory, [element][tile][channel], and
+ * adds their products to the item's sums, [element][channel of x][channel of dy],
+ * which stay in its second cache.
  */
 #include "backends/cpu/conv_winograd.h"
 
 #include <omp.h>
 
 #define TILE        CPU_WINOGRAD_TILE
-#define CHUNK_BYTES (256 * 1024)
-/* Channels of an item with two rows of elements; with all of them. */
-#define X_GROUP     128
-#define X_GROUP_ALL 64
-#define Y_GROUP     64
+#define CHUNK_BYTES (400 * 1024)
+/* Channels of an item. */
+#define X_GROUP 64
+#define Y_GROUP 64
 /* Parts of the tiles: about so many items, so many tiles at least. */
 #define ITEMS       24
 #define LEAST_SHARE 32
@@ -27,12 +26,11 @@ struct weight_plan {
     const struct kiln_step_conv *s;
     const struct cpu_simd_winograd_weight *simd;
     int stride;
-    int64_t elements, item_elements;
+    int64_t elements;
     int64_t block, x_channels, tile_rows, tile_columns, tiles;
     int64_t x_group, y_group, x_groups, y_groups, parts,
         share;                                   /* the order of sums: by sizes alone */
     int64_t chunk, x_plane, y_plane, sums_plane; /* floats from element to element */
-    bool whole; /* an item has all sums of its channels, in its thread's memory */
     float *x, *y, *sums, *weight;
 };
 
@@ -54,40 +52,35 @@ static struct weight_plan plan_of(const kiln_device_state *device, const struct 
                             .tile_rows = cpu_winograd_tiles(s->oh),
                             .tile_columns = cpu_winograd_tiles(s->ow),
                             .y_group = cpu_min(s->o, Y_GROUP)};
-    p.x_group = cpu_min(x_channels, p.simd->pairs == 1 ? X_GROUP_ALL : X_GROUP);
-    p.elements = p.simd->side * p.simd->side;
-    p.item_elements = p.elements / p.simd->pairs;
+    p.x_group = cpu_min(x_channels, X_GROUP);
+    p.elements = p.simd->elements;
     p.tiles = s->n * p.tile_rows * p.tile_columns;
     p.x_groups = ceiling(x_channels, p.x_group);
     p.y_groups = ceiling(s->o, p.y_group);
-    p.parts = cpu_min(ceiling(ITEMS, p.simd->pairs * p.x_groups * p.y_groups),
-                      ceiling(p.tiles, LEAST_SHARE));
+    p.parts = cpu_min(ceiling(ITEMS, p.x_groups * p.y_groups), ceiling(p.tiles, LEAST_SHARE));
     p.share = ceiling(p.tiles, p.parts);
     p.parts = ceiling(p.tiles, p.share);
-    int64_t tile_bytes = p.item_elements * (p.x_group + p.y_group) * (int64_t)sizeof(float);
+    int64_t tile_bytes = p.elements * (p.x_group + p.y_group) * (int64_t)sizeof(float);
     p.chunk = cpu_min(p.share, cpu_max(1, CHUNK_BYTES / tile_bytes));
     p.x_plane = p.x_group * p.chunk + CPU_WINOGRAD_GAP;
     p.y_plane = p.y_group * p.chunk + CPU_WINOGRAD_GAP;
     p.sums_plane = p.x_group * p.y_group;
-    p.whole = p.parts == 1 && p.simd->pairs == 1;
     return p;
 }
 
 static int64_t thread_floats(const struct weight_plan *p)
 {
-    return p->item_elements * (p->x_plane + p->y_plane + (p->whole ? p->sums_plane : 0));
+    return p->elements * (p->x_plane + p->y_plane + (p->parts == 1 ? p->sums_plane : 0));
 }
 
 struct item {
-    int pair;
     int64_t group, c, x_size, o, y_size, part;
 };
 
 static struct item item_of(const struct weight_plan *p, int64_t i)
 {
-    int64_t groups = p->x_groups * p->y_groups, pairs = p->simd->pairs;
-    struct item item = {
-        .pair = (int)(i % pairs), .group = i / pairs % groups, .part = i / pairs / groups};
+    int64_t groups = p->x_groups * p->y_groups;
+    struct item item = {.group = i % groups, .part = i / groups};
     item.c = item.group % p->x_groups * p->x_group;
     item.o = item.group / p->x_groups * p->y_group;
     item.x_size = cpu_min(p->x_group, p->x_channels - item.c);
@@ -121,11 +114,11 @@ static void transform_tile(const struct weight_plan *p, const struct item *item,
             map_of(p, p->x, tile, s->c, (item->c + c) % s->c, s->h, s->w, p->stride);
         map.row += phase / p->stride - s->conv.pad[0];
         map.column += phase % p->stride - s->conv.pad[2];
-        p->simd->source(&map, item->pair, x + c, p->x_plane);
+        p->simd->source(&map, x + c, p->x_plane);
     }
     for (int64_t o = 0; o < item->y_size; o += p->simd->lanes) {
         struct cpu_winograd_map map = map_of(p, p->y, tile, s->o, item->o + o, s->oh, s->ow, 1);
-        p->simd->outputs(&map, item->pair, y + o, p->y_plane);
+        p->simd->outputs(&map, y + o, p->y_plane);
     }
 }
 
@@ -133,12 +126,6 @@ static void transform_tile(const struct weight_plan *p, const struct item *item,
 static float *sums_of(const struct weight_plan *p, int64_t group)
 {
     return p->sums + group * p->parts * p->elements * p->sums_plane;
-}
-
-/* Row r of an item's elements, among all. */
-static int64_t row_of(const struct weight_plan *p, int pair, int64_t r)
-{
-    return p->simd->pairs == 1 ? r : pair == 2 ? r * (p->simd->side - 1) : pair * 2 + 1 + r;
 }
 
 /* The taps of a channel of x in one phase from the sums of a group, [o/block][c/block][tap][c][o].
@@ -161,18 +148,15 @@ static void finish_channel(const struct weight_plan *p, const struct item *item,
 
 static void run_item(const struct weight_plan *p, const struct item *item, float *memory)
 {
-    float *x = memory, *y = x + p->item_elements * p->x_plane,
-          *own = y + p->item_elements * p->y_plane;
+    float *x = memory, *y = x + p->elements * p->x_plane, *own = y + p->elements * p->y_plane;
     float *all =
-        p->whole ? own : sums_of(p, item->group) + item->part * p->elements * p->sums_plane;
-    int side = p->simd->side;
+        p->parts == 1 ? own : sums_of(p, item->group) + item->part * p->elements * p->sums_plane;
     int64_t from = item->part * p->share, to = cpu_min(from + p->share, p->tiles);
     for (int64_t first = from; first < to; first += p->chunk) {
         int64_t count = cpu_min(p->chunk, to - first);
         for (int64_t t = 0; t < count; t++)
             transform_tile(p, item, first + t, x + t * item->x_size, y + t * item->y_size);
-        for (int64_t e = 0; e < p->item_elements; e++) {
-            int64_t element = row_of(p, item->pair, e / side) * side + e % side;
+        for (int64_t e = 0; e < p->elements; e++) {
             const struct cpu_winograd_sums sums = {.begin = first == from,
                                                    .tiles = count,
                                                    .x_channels = item->x_size,
@@ -180,20 +164,20 @@ static void run_item(const struct weight_plan *p, const struct item *item, float
                                                    .row = p->y_group,
                                                    .x = x + e * p->x_plane,
                                                    .y = y + e * p->y_plane,
-                                                   .sums = all + element * p->sums_plane};
+                                                   .sums = all + e * p->sums_plane};
             p->simd->add(&sums);
         }
     }
-    for (int64_t c = item->c; c < item->c + item->x_size && p->whole; c++)
+    for (int64_t c = item->c; c < item->c + item->x_size && p->parts == 1; c++)
         finish_channel(p, item, own, c);
 }
 
-/* What items of several rows or parts have left to do, for one channel of x. */
+/* What items of several parts have left to do, for one channel of x. */
 static void finish(const struct weight_plan *p, int64_t x_channel)
 {
     for (int64_t y = 0; y < p->y_groups; y++) {
         int64_t group = y * p->x_groups + x_channel / p->x_group;
-        struct item item = item_of(p, group * p->simd->pairs);
+        struct item item = item_of(p, group);
         finish_channel(p, &item, sums_of(p, group), x_channel);
     }
 }
@@ -212,12 +196,12 @@ static enum kiln_status run(struct cpu_task *task, struct kiln_error *error)
     {
         char *memory = device->thread_memory + omp_get_thread_num() * device->thread_bytes;
 #pragma omp for schedule(dynamic, 1)
-        for (int64_t i = 0; i < p.simd->pairs * p.x_groups * p.y_groups * p.parts; i++) {
+        for (int64_t i = 0; i < p.x_groups * p.y_groups * p.parts; i++) {
             struct item item = item_of(&p, i);
             run_item(&p, &item, (float *)(void *)memory);
         }
 #pragma omp for schedule(dynamic, 4)
-        for (int64_t c = 0; c < (p.whole ? 0 : p.x_channels); c++)
+        for (int64_t c = 0; c < (p.parts == 1 ? 0 : p.x_channels); c++)
             finish(&p, c);
     }
     return KILN_OK;
@@ -232,9 +216,9 @@ bool cpu_conv_winograd_weight_accepts(kiln_device_state *device, const struct ki
     struct weight_plan p = plan_of(device, s);
     candidate->winograd = true;
     candidate->weight_layout = p.block == 16 ? KILN_LAYOUT_OIHW16I16O : KILN_LAYOUT_OIHW8I8O;
-    candidate->scratch_bytes = p.whole ? 0
-                                       : p.x_groups * p.y_groups * p.parts * p.elements *
-                                             p.sums_plane * (int64_t)sizeof(float);
+    candidate->scratch_bytes = p.parts == 1 ? 0
+                                            : p.x_groups * p.y_groups * p.parts * p.elements *
+                                                  p.sums_plane * (int64_t)sizeof(float);
     return true;
 }
 

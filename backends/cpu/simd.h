@@ -208,13 +208,12 @@ struct cpu_winograd_sums {
     float *sums;
 };
 
-/* F(3x3,4x4), two rows of its 6x6 elements at a time, pair 0: 1 and 2, pair 1:
- * 3 and 4, pair 2: 0 and 5; or F(2x2,4x4), all rows of its 5x5 at once. */
+/* F(3x3,4x4) or F(2x2,4x4): 36 or 25 elements. */
 struct cpu_simd_winograd_weight {
-    int lanes, side, pairs;
-    /* side x side pixels of x, 4x4 of dy (those outside of the map are 0) */
-    void (*source)(const struct cpu_winograd_map *, int pair, float *to, int64_t apart);
-    void (*outputs)(const struct cpu_winograd_map *, int pair, float *to, int64_t apart);
+    int lanes, elements;
+    /* 6x6 or 5x5 pixels of x, 4x4 of dy (those outside of the map are 0) */
+    void (*source)(const struct cpu_winograd_map *, float *to, int64_t apart);
+    void (*outputs)(const struct cpu_winograd_map *, float *to, int64_t apart);
     void (*add)(const struct cpu_winograd_sums *);
     /* 3x3 vectors of taps, or the 2x2 of a phase, from the parts of the sums,
      * [part][element] */

@@ -13,21 +13,12 @@ static void put_row(float *to, int64_t apart, const lanes r[6])
         lanes_put(to + j * apart, r[j]);
 }
 
-/* Pixel (i, j) of the tile; zero outside of the map. */
-static inline lanes pixel(const struct cpu_winograd_map *map, int64_t i, int64_t j)
-{
-    int64_t row = map->row + i, column = map->column + j;
-    if (row < 0 || row >= map->rows || column < 0 || column >= map->columns)
-        return (lanes){0};
-    return lanes_at(map->data + (row * map->columns + column) * map->pixel);
-}
-
-static void source(const struct cpu_winograd_map *map, float *to, int64_t apart)
+void SIMD(cpu_winograd_source)(const struct cpu_winograd_map *map, float *to, int64_t apart)
 {
     lanes t[6][6], d[6], r[6];
     for (int j = 0; j < 6; j++) {
         for (int i = 0; i < 6; i++)
-            d[i] = pixel(map, i, j);
+            d[i] = winograd_pixel(map, i, j);
         winograd_prefetch(map, 6, j, 1);
         winograd_source(d, r);
         for (int i = 0; i < 6; i++)
@@ -121,7 +112,7 @@ void SIMD(cpu_winograd_multiply)(const struct cpu_winograd_product *p)
 const struct cpu_simd_winograd SIMD(cpu_simd_winograd) = {.lanes = LANES,
                                                           .rows = ROWS,
                                                           .elements = 36,
-                                                          .source = source,
+                                                          .source = SIMD(cpu_winograd_source),
                                                           .target = target,
                                                           .weights = weights,
                                                           .multiply = SIMD(cpu_winograd_multiply)};

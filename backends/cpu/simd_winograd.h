@@ -28,6 +28,7 @@
 /* The register tile of the products: vectors of tiles by two of channels. */
 #define WINOGRAD_ROWS (LANES == 16 ? 14 : LANES == 8 ? 6 : 4)
 
+void SIMD(cpu_winograd_source)(const struct cpu_winograd_map *, float *to, int64_t apart);
 void SIMD(cpu_winograd_multiply)(const struct cpu_winograd_product *);
 void SIMD(cpu_winograd_add)(const struct cpu_winograd_sums *);
 
@@ -42,6 +43,15 @@ static inline void winograd_prefetch(const struct cpu_winograd_map *map, int64_t
                    (uintptr_t)(map->column + j * step) * pixel;
     for (int i = 0; i < 4; i++)
         __builtin_prefetch((const void *)(at + (uintptr_t)(i * step) * line));
+}
+
+/* Pixel (i, j) of a tile of step 1; zero outside of the map. */
+static inline lanes winograd_pixel(const struct cpu_winograd_map *map, int64_t i, int64_t j)
+{
+    int64_t row = map->row + i, column = map->column + j;
+    if (row < 0 || row >= map->rows || column < 0 || column >= map->columns)
+        return (lanes){0};
+    return lanes_at(map->data + (row * map->columns + column) * map->pixel);
 }
 
 /* Bt d, six pixels */

@@ -108,16 +108,9 @@ const struct cpu_simd_winograd SIMD(cpu_simd_winograd_phases) = {
 
 /* --- the weight gradient ---------------------------------------------------- */
 
-static void all_source(const struct cpu_winograd_map *map, int pair, float *to, int64_t apart)
-{
-    (void)pair;
-    source(map, to, apart);
-}
-
-static void outputs(const struct cpu_winograd_map *map, int pair, float *to, int64_t apart)
+static void outputs(const struct cpu_winograd_map *map, float *to, int64_t apart)
 {
     lanes t[5][4], g[4], r[5];
-    (void)pair;
     for (int j = 0; j < 4; j++) {
         winograd_prefetch(map, 4, j, map->step);
         if (!column(map, j, 4, g))
@@ -155,9 +148,8 @@ static void taps(const float *sums, int64_t apart, int64_t parts, float *out, in
 
 const struct cpu_simd_winograd_weight SIMD(cpu_simd_winograd_phases_weight) = {
     .lanes = LANES,
-    .side = 5,
-    .pairs = 1,
-    .source = all_source,
+    .elements = 25,
+    .source = source,
     .outputs = outputs,
     .add = SIMD(cpu_winograd_add),
     .taps = taps};
