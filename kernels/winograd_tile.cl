@@ -17,6 +17,7 @@
 #include "lib/tile.clh"
 #include "lib/transpose.clh"
 #include "lib/winograd.clh"
+#include "lib/winograd_product.clh"
 
 enum { ELEMENTS = 36, TAPS = 9, SQUARE = 256 };
 
@@ -177,30 +178,6 @@ inline void kiln_winograd_target(__local const float16 *from, int apart, __globa
             p[3] = y3;
     }
 }
-
-#define DECLARE(r) float16 x##r = 0.0f, y##r = 0.0f;
-#define STEP(r)                                                                                    \
-    {                                                                                              \
-        const float16 s = (float16)(p[r * 16 + c]);                                                \
-        x##r = fma(s, w0, x##r);                                                                   \
-        y##r = fma(s, w1, y##r);                                                                   \
-    }
-#define FINISH(r)                                                                                  \
-    to[r * 2] = x##r;                                                                              \
-    to[r * 2 + 1] = y##r;
-#define MULTIPLY(LIST)                                                                             \
-    {                                                                                              \
-        __global const float *v = w;                                                               \
-        __local const float *p = (__local const float *)(spectrum + e * plane + t);                \
-        __local float16 *to = products + e * product_plane + t * 2;                                \
-        LIST(DECLARE)                                                                              \
-        for (int b = 0; b < source_blocks; b++, p += chunk * 16)                                   \
-            for (int c = 0; c < 16; c++, v += 32) {                                                \
-                const float16 w0 = LOAD16(v), w1 = LOAD16(v + 16);                                 \
-                LIST(STEP)                                                                         \
-            }                                                                                      \
-        LIST(FINISH)                                                                               \
-    }
 
 /* chunk: a multiple of 7; group: panels of a work-item. */
 KILN_TILE_KERNEL void winograd_tile(__global const float *source, long source_offset,

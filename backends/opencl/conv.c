@@ -81,7 +81,9 @@ static int tile_candidates(const kiln_device_state *device, const struct kiln_st
     candidate_fn *winograd =
         weights ? cl_conv_winograd_weight_candidate : cl_conv_winograd_candidate;
     int n = (many ? winograd : direct)(device, step, candidates);
-    return n + (many ? direct : winograd)(device, step, candidates + n);
+    n += many ? cl_conv_winograd_phases_candidate(device, step, candidates + n) : 0;
+    n += (many ? direct : winograd)(device, step, candidates + n);
+    return n + (many ? 0 : cl_conv_winograd_phases_candidate(device, step, candidates + n));
 }
 
 int cl_conv_candidates(kiln_device_state *device, const struct kiln_step *step,
@@ -120,6 +122,8 @@ void cl_conv_prepare(struct cl_builder *builder, const struct kiln_step *step)
         cl_conv_winograd_prepare(builder, step);
     else if (step->algorithm == CL_CONV_WINOGRAD_LOCAL)
         cl_conv_winograd_local_prepare(builder, step);
+    else if (step->algorithm == CL_CONV_WINOGRAD_PHASES)
+        cl_conv_winograd_phases_prepare(builder, step);
     else if (step->algorithm == CL_CONV_PIXELS)
         cl_conv_pixels_prepare(builder, step);
     else

@@ -14,7 +14,8 @@ enum cl_conv_algorithm {
     CL_CONV_LOCAL_LARGE,
     CL_CONV_PIXELS,
     CL_CONV_WINOGRAD,
-    CL_CONV_WINOGRAD_LOCAL
+    CL_CONV_WINOGRAD_LOCAL,
+    CL_CONV_WINOGRAD_PHASES
 };
 
 enum { CL_CONV_MAX_SIDE = 64 }; /* taps of one axis */
@@ -75,6 +76,10 @@ void cl_conv_winograd_prepare(struct cl_builder *, const struct kiln_step *);
 int cl_conv_winograd_weight_candidate(const kiln_device_state *, const struct kiln_step *,
                                       struct kiln_candidate *);
 void cl_conv_winograd_weight_prepare(struct cl_builder *, const struct kiln_step *);
+/* Winograd's F(4x4,2x2) for 4x4 of stride 2, forward and the input gradient: 0 or 1. */
+int cl_conv_winograd_phases_candidate(const kiln_device_state *, const struct kiln_step *,
+                                      struct kiln_candidate *);
+void cl_conv_winograd_phases_prepare(struct cl_builder *, const struct kiln_step *);
 /* That of GPUs in all three directions, for dense operands. */
 int cl_conv_winograd_local_candidate(const kiln_device_state *, const struct kiln_step *,
                                      struct kiln_candidate *);

@@ -159,6 +159,11 @@ static void convolutions_of(struct lab *lab)
         {2, 48, 13, 11, 16, 3, 3, {{1, 1}, {1, 1}, {3, 0, 0, 4}, 1}},
         {1, 16, 3, 4, 32, 3, 3, {{1, 1}, {1, 1}, {0, 0, 0, 0}, 1}},
         {19, 32, 8, 8, 32, 3, 3, {{1, 1}, {1, 1}, {1, 1, 1, 1}, 1}},
+        /* and its phases: one pixel of each, other pads on each side, odd sides */
+        {1, 16, 2, 2, 16, 4, 4, {{2, 2}, {1, 1}, {1, 1, 1, 1}, 1}},
+        {2, 16, 13, 8, 48, 4, 4, {{2, 2}, {1, 1}, {0, 2, 3, 1}, 1}},
+        {1, 48, 9, 23, 32, 4, 4, {{2, 2}, {1, 1}, {2, 0, 0, 1}, 1}},
+        {19, 16, 16, 16, 16, 4, 4, {{2, 2}, {1, 1}, {1, 1, 1, 1}, 1}},
     };
     for (size_t i = 0; i < sizeof tiles / sizeof *tiles; i++) {
         convolution(lab, &tiles[i], KILN_LAYOUT_NCHW16C, KILN_LAYOUT_NCHW16C);
