@@ -48,8 +48,8 @@ static struct direction direction_of(kiln_device_state *device, const struct kil
     const struct kiln_step_conv *s = &step->as.conv;
     bool back = step->kind == KILN_STEP_CONV_INPUT_GRAD;
     int stride = s->conv.stride[0];
-    struct direction d = {.simd =
-                              stride == 2 ? device->simd->winograd_phases : device->simd->winograd,
+    struct direction d = {.simd = stride == 2 ? device->simd->winograd_phases[s->kh - 4]
+                                              : device->simd->winograd,
                           .step = s,
                           .back = back,
                           .stride = stride,
@@ -96,14 +96,14 @@ static int64_t first_of(const struct direction *d, int64_t pad, int64_t phase)
     return (pad - phase + d->stride - 1) / d->stride;
 }
 
-/* A tile of the source: y at t - 1 .. t + 3 (3x3: t - 2 .. t + 3) makes x at t .. t + 3. */
+/* A tile of the source: y at t - reach .. t + 3 makes x at t .. t + 3. */
 static struct cpu_winograd_map source_of(const struct direction *d, int64_t pass, int64_t tile,
                                          int64_t c)
 {
     struct cpu_winograd_map map = map_of(d, &d->source, tile, d->channels, c % d->channels);
     const int *pad = d->step->conv.pad;
     int64_t phase = d->back ? pass : c / d->channels, row = phase / d->stride,
-            column = phase % d->stride, reach = d->step->kh / d->stride - 1;
+            column = phase % d->stride, reach = (d->step->kh - 1) / d->stride;
     map.row += d->back ? first_of(d, pad[0], row) - reach : row - pad[0];
     map.column += d->back ? first_of(d, pad[2], column) - reach : column - pad[2];
     return map;
@@ -143,7 +143,7 @@ static void weight_square(const struct direction *d, const float *weight, float 
     float *to = u + pass * weight_floats(d) +
                 (panel * d->simd->elements * d->sources + source) * 2 * d->lanes +
                 target % (2 * d->lanes);
-    d->simd->weights(from, square, block, d->back, to, d->sources * 2 * d->lanes);
+    d->simd->weights(from, square, block, (int)phase, d->back, to, d->sources * 2 * d->lanes);
 }
 
 static void transform_sources(const struct direction *d, int64_t pass, int64_t first, int64_t count,
@@ -222,9 +222,9 @@ int cpu_winograd_stride(const kiln_device_state *device, const struct kiln_step_
     const struct kiln_conv *c = &s->conv;
     int64_t block = block_of(s->x_layout), stride = c->stride[0];
     bool fits = !device->reference && (stride == 1 || stride == 2) && c->stride[1] == stride &&
-                s->kh == stride + 2 && s->kw == stride + 2 && c->dilation[0] == 1 &&
-                c->dilation[1] == 1 && c->groups == 1 && block > 0 && s->y_layout == s->x_layout &&
-                block % device->simd->winograd->lanes == 0;
+                s->kh == s->kw && (stride == 1 ? s->kh == 3 : s->kh == 4 || s->kh == 5) &&
+                c->dilation[0] == 1 && c->dilation[1] == 1 && c->groups == 1 && block > 0 &&
+                s->y_layout == s->x_layout && block % device->simd->winograd->lanes == 0;
     return fits ? (int)stride : 0;
 }
 

@@ -18,9 +18,9 @@ static inline int64_t cpu_winograd_tiles(int64_t extent)
 /*
  * The stride if sizes and layouts are those of a Winograd algorithm (undilated,
  * one group, both maps in the same blocks), else 0. 3x3 of stride 1 is
- * F(4x4,3x3). 4x4 of stride 2 is the sum of four convolutions 2x2 of stride 1,
- * F(4x4,2x2), each of one phase (row % 2, column % 2) of the padded map x and
- * of the kernel.
+ * F(4x4,3x3). 4x4 or 5x5 of stride 2 is the sum of four convolutions 2x2, or at
+ * most 3x3, of stride 1, each of one phase (row % 2, column % 2) of the padded
+ * map x and of the kernel: F(4x4,2x2), F(4x4,3x3).
  */
 int cpu_winograd_stride(const kiln_device_state *, const struct kiln_step_conv *);
 

@@ -1,6 +1,6 @@
 /*
- * The weight gradient of convolutions by Winograd's F(3x3,4x4), or F(2x2,4x4)
- * for each phase of x (conv_winograd.h), which count as so many more channels:
+ * The weight gradient of convolutions by Winograd's F(3x3,4x4) or F(2x2,4x4);
+ * with stride 2 the phases of x (conv_winograd.h) count as so many more channels:
  * for each element e of the transforms, sums over tiles of x[e] dy[e], channels
  * by channels, and the taps from all sums at the end.
  *
@@ -44,7 +44,7 @@ static struct weight_plan plan_of(const kiln_device_state *device, const struct 
     int stride = s->conv.stride[0];
     int64_t x_channels = s->c * stride * stride;
     struct weight_plan p = {.s = s,
-                            .simd = stride == 2 ? device->simd->winograd_phases_weight
+                            .simd = stride == 2 ? device->simd->winograd_phases_weight[s->kh - 4]
                                                 : device->simd->winograd_weight,
                             .stride = stride,
                             .block = s->x_layout == KILN_LAYOUT_NCHW16C ? 16 : 8,
@@ -139,7 +139,7 @@ static void finish_channel(const struct weight_plan *p, const struct item *item,
     sums += (x_channel - item->c) * p->y_group;
     for (int64_t o = item->o; o < item->o + item->y_size; o += p->simd->lanes) {
         int64_t blocks = o / block * (s->c / block) + c / block;
-        p->simd->taps(sums + o - item->o, p->sums_plane, p->parts,
+        p->simd->taps(sums + o - item->o, p->sums_plane, p->parts, (int)(x_channel / s->c),
                       p->weight + (blocks * s->kh * s->kw + first) * square + c % block * block +
                           o % block,
                       square);

@@ -182,8 +182,8 @@ struct cpu_winograd_product {
     float *m;
 };
 
-/* F(4x4,3x3), 36 elements, step 1 alone; or F(4x4,2x2), 25 elements. `apart`
- * floats from element to element. */
+/* F(4x4,3x3), 36 elements, or F(4x4,2x2), 25 elements; `apart` floats from
+ * element to element. */
 struct cpu_simd_winograd {
     int lanes, rows, elements;
     /* 6x6 or 5x5 pixels to elements, and those to at most 4x4 pixels */
@@ -191,9 +191,9 @@ struct cpu_simd_winograd {
     void (*target)(const float *from, int64_t apart, const struct cpu_winograd_map *);
     /* A square of lanes x lanes of weights, rows of sources by vectors of
      * targets (back: rows of targets by vectors of sources, taps to be
-     * reversed), to rows 2 lanes apart. F(4x4,2x2): the taps of one phase of
-     * 4x4, of which the first is given. */
-    void (*weights)(const float *taps, int64_t tap, int64_t row, bool back, float *to,
+     * reversed), to rows 2 lanes apart. Of a kernel of stride 2 the taps of one
+     * phase, of which the first is given. */
+    void (*weights)(const float *taps, int64_t tap, int64_t row, int phase, bool back, float *to,
                     int64_t apart);
     void (*multiply)(const struct cpu_winograd_product *);
 };
@@ -217,7 +217,8 @@ struct cpu_simd_winograd_weight {
     void (*add)(const struct cpu_winograd_sums *);
     /* 3x3 vectors of taps, or the 2x2 of a phase, from the parts of the sums,
      * [part][element] */
-    void (*taps)(const float *sums, int64_t apart, int64_t parts, float *out, int64_t tap);
+    void (*taps)(const float *sums, int64_t apart, int64_t parts, int phase, float *out,
+                 int64_t tap);
 };
 
 struct cpu_simd {
@@ -230,8 +231,9 @@ struct cpu_simd {
     const struct cpu_simd_attention *attention;
     cpu_argmax_fn *argmax;
     cpu_arithmetic_fn *arithmetic;
-    const struct cpu_simd_winograd *winograd, *winograd_phases;
-    const struct cpu_simd_winograd_weight *winograd_weight, *winograd_phases_weight;
+    /* of stride 1, 3x3; of stride 2, 4x4 and 5x5 */
+    const struct cpu_simd_winograd *winograd, *const *winograd_phases;
+    const struct cpu_simd_winograd_weight *winograd_weight, *const *winograd_phases_weight;
 };
 
 /* Declares what simd_*.c define for an instruction set. */
@@ -240,9 +242,10 @@ struct cpu_simd {
     extern cpu_update_fn *const cpu_simd_update_##set[KILN_OPTIMIZER_COUNT][2];                    \
     extern const struct cpu_simd_edge cpu_simd_edge_##set[2];                                      \
     extern const struct cpu_simd_attention cpu_simd_attention_##set;                               \
-    extern const struct cpu_simd_winograd cpu_simd_winograd_##set, cpu_simd_winograd_phases_##set; \
+    extern const struct cpu_simd_winograd cpu_simd_winograd_##set;                                 \
+    extern const struct cpu_simd_winograd *const cpu_simd_winograd_phases_##set[2];                \
     extern const struct cpu_simd_winograd_weight cpu_simd_winograd_weight_##set;                   \
-    extern const struct cpu_simd_winograd_weight cpu_simd_winograd_phases_weight_##set;            \
+    extern const struct cpu_simd_winograd_weight *const cpu_simd_winograd_phases_weight_##set[2];  \
     cpu_argmax_fn cpu_simd_argmax_##set;                                                           \
     cpu_arithmetic_fn cpu_simd_arithmetic_##set;                                                   \
     cpu_gemm_fn cpu_simd_gemm_##set;                                                               \

@@ -66,9 +66,10 @@ static void transform_weights(const float *taps, int64_t tap, float *to, int64_t
     }
 }
 
-static void weights(const float *taps, int64_t tap, int64_t row, bool back, float *to,
+static void weights(const float *taps, int64_t tap, int64_t row, int phase, bool back, float *to,
                     int64_t apart)
 {
+    (void)phase;
     float turned[9 * LANES * LANES];
     if (back)
         for (int i = 0; i < 9; i++)

@@ -56,8 +56,10 @@ void SIMD(cpu_winograd_add)(const struct cpu_winograd_sums *s)
                 sum_tile(s, s->x + c, s->y + o, s->sums + c * s->row + o, 1);
 }
 
-static void taps(const float *sums, int64_t apart, int64_t parts, float *out, int64_t tap)
+static void taps(const float *sums, int64_t apart, int64_t parts, int phase, float *out,
+                 int64_t tap)
 {
+    (void)phase;
     lanes t[3][6], m[6], y[3];
     for (int j = 0; j < 6; j++) {
         for (int i = 0; i < 6; i++) {
