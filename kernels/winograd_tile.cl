@@ -208,21 +208,11 @@ KILN_TILE_KERNEL void winograd_tile(__global const float *source, long source_of
                                      ((long)image * source_blocks + b) * source_map,
                                  rows, columns, row0, column0, spectrum + b * chunk + t, plane);
         }
-    /* the last tile of registers reads whole */
-    for (int t = count; t % 14 != 0 && t < chunk; t++)
-        for (int b = 0; b < source_blocks; b++)
-            for (int e = 0; e < ELEMENTS; e++)
-                spectrum[e * plane + b * chunk + t] = (float16)(0.0f);
+    FILL_LAST_TILE
     for (int panel = panel0; panel < panel1; panel++) {
         __global const float *w =
             weights + weights_offset + (long)panel * ELEMENTS * source_blocks * 512;
-        for (int e = 0; e < ELEMENTS; e++, w += source_blocks * 512) {
-            int t = 0;
-            for (; count - t > 7; t += 14)
-                MULTIPLY(ROWS14)
-            if (t < count)
-                MULTIPLY(ROWS7)
-        }
+        MULTIPLY_ELEMENTS
         for (int t = 0; t < count; t++)
             for (int o = panel * 2; o < min(panel * 2 + 2, target_blocks); o++) {
                 const int image = (first + t) / map_tiles, tile = (first + t) % map_tiles;

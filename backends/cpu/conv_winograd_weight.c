@@ -26,7 +26,6 @@ struct weight_plan {
     const struct kiln_step_conv *s;
     const struct cpu_simd_winograd_weight *simd;
     int stride;
-    int64_t elements;
     int64_t block, x_channels, tile_rows, tile_columns, tiles;
     int64_t x_group, y_group, x_groups, y_groups, parts,
         share;                                   /* the order of sums: by sizes alone */
@@ -53,14 +52,13 @@ static struct weight_plan plan_of(const kiln_device_state *device, const struct 
                             .tile_columns = cpu_winograd_tiles(s->ow),
                             .y_group = cpu_min(s->o, Y_GROUP)};
     p.x_group = cpu_min(x_channels, X_GROUP);
-    p.elements = p.simd->elements;
     p.tiles = s->n * p.tile_rows * p.tile_columns;
     p.x_groups = ceiling(x_channels, p.x_group);
     p.y_groups = ceiling(s->o, p.y_group);
     p.parts = cpu_min(ceiling(ITEMS, p.x_groups * p.y_groups), ceiling(p.tiles, LEAST_SHARE));
     p.share = ceiling(p.tiles, p.parts);
     p.parts = ceiling(p.tiles, p.share);
-    int64_t tile_bytes = p.elements * (p.x_group + p.y_group) * (int64_t)sizeof(float);
+    int64_t tile_bytes = p.simd->elements * (p.x_group + p.y_group) * (int64_t)sizeof(float);
     p.chunk = cpu_min(p.share, cpu_max(1, CHUNK_BYTES / tile_bytes));
     p.x_plane = p.x_group * p.chunk + CPU_WINOGRAD_GAP;
     p.y_plane = p.y_group * p.chunk + CPU_WINOGRAD_GAP;
@@ -70,7 +68,7 @@ static struct weight_plan plan_of(const kiln_device_state *device, const struct 
 
 static int64_t thread_floats(const struct weight_plan *p)
 {
-    return p->elements * (p->x_plane + p->y_plane + (p->parts == 1 ? p->sums_plane : 0));
+    return p->simd->elements * (p->x_plane + p->y_plane + (p->parts == 1 ? p->sums_plane : 0));
 }
 
 struct item {
@@ -125,7 +123,7 @@ static void transform_tile(const struct weight_plan *p, const struct item *item,
 /* The sums of a group from its first part on. */
 static float *sums_of(const struct weight_plan *p, int64_t group)
 {
-    return p->sums + group * p->parts * p->elements * p->sums_plane;
+    return p->sums + group * p->parts * p->simd->elements * p->sums_plane;
 }
 
 /* The taps of a channel of x in one phase from the sums of a group, [o/block][c/block][tap][c][o].
@@ -148,15 +146,17 @@ static void finish_channel(const struct weight_plan *p, const struct item *item,
 
 static void run_item(const struct weight_plan *p, const struct item *item, float *memory)
 {
-    float *x = memory, *y = x + p->elements * p->x_plane, *own = y + p->elements * p->y_plane;
-    float *all =
-        p->parts == 1 ? own : sums_of(p, item->group) + item->part * p->elements * p->sums_plane;
+    float *x = memory, *y = x + p->simd->elements * p->x_plane,
+          *own = y + p->simd->elements * p->y_plane;
+    float *all = p->parts == 1
+                     ? own
+                     : sums_of(p, item->group) + item->part * p->simd->elements * p->sums_plane;
     int64_t from = item->part * p->share, to = cpu_min(from + p->share, p->tiles);
     for (int64_t first = from; first < to; first += p->chunk) {
         int64_t count = cpu_min(p->chunk, to - first);
         for (int64_t t = 0; t < count; t++)
             transform_tile(p, item, first + t, x + t * item->x_size, y + t * item->y_size);
-        for (int64_t e = 0; e < p->elements; e++) {
+        for (int64_t e = 0; e < p->simd->elements; e++) {
             const struct cpu_winograd_sums sums = {.begin = first == from,
                                                    .tiles = count,
                                                    .x_channels = item->x_size,
@@ -217,7 +217,7 @@ bool cpu_conv_winograd_weight_accepts(kiln_device_state *device, const struct ki
     candidate->winograd = true;
     candidate->weight_layout = p.block == 16 ? KILN_LAYOUT_OIHW16I16O : KILN_LAYOUT_OIHW8I8O;
     candidate->scratch_bytes = p.parts == 1 ? 0
-                                            : p.x_groups * p.y_groups * p.parts * p.elements *
+                                            : p.x_groups * p.y_groups * p.parts * p.simd->elements *
                                                   p.sums_plane * (int64_t)sizeof(float);
     return true;
 }

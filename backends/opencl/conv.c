@@ -68,6 +68,16 @@ static void prepare_plain(struct cl_builder *builder, const struct kiln_step *st
     cl_end_items(builder, items, cost * 8);
 }
 
+/* Winograd's of processors: for 3x3 of stride 1, or for 4x4 of stride 2. */
+static int winograd_candidate(const kiln_device_state *device, const struct kiln_step *step,
+                              struct kiln_candidate *candidate)
+{
+    if (step->kind == KILN_STEP_CONV_WEIGHT_GRAD)
+        return cl_conv_winograd_weight_candidate(device, step, candidate);
+    return step->as.conv.kh == 3 ? cl_conv_winograd_candidate(device, step, candidate)
+                                 : cl_conv_winograd_phases_candidate(device, step, candidate);
+}
+
 /* Those of processors for blocked maps: Winograd's pays from about 32 channels on. */
 static int tile_candidates(const kiln_device_state *device, const struct kiln_step *step,
                            struct kiln_candidate *candidates)
@@ -78,12 +88,8 @@ static int tile_candidates(const kiln_device_state *device, const struct kiln_st
     bool weights = step->kind == KILN_STEP_CONV_WEIGHT_GRAD;
     bool many = step->as.conv.c >= CHANNELS && step->as.conv.o >= CHANNELS;
     candidate_fn *direct = weights ? cl_conv_weight_candidate : cl_conv_tile_candidate;
-    candidate_fn *winograd =
-        weights ? cl_conv_winograd_weight_candidate : cl_conv_winograd_candidate;
-    int n = (many ? winograd : direct)(device, step, candidates);
-    n += many ? cl_conv_winograd_phases_candidate(device, step, candidates + n) : 0;
-    n += (many ? direct : winograd)(device, step, candidates + n);
-    return n + (many ? 0 : cl_conv_winograd_phases_candidate(device, step, candidates + n));
+    int n = (many ? winograd_candidate : direct)(device, step, candidates);
+    return n + (many ? direct : winograd_candidate)(device, step, candidates + n);
 }
 
 int cl_conv_candidates(kiln_device_state *device, const struct kiln_step *step,

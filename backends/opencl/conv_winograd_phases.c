@@ -68,8 +68,7 @@ int cl_conv_winograd_phases_candidate(const kiln_device_state *device, const str
                                       struct kiln_candidate *candidate)
 {
     struct direction d = direction_of(step);
-    if (!fits(&step->as.conv) || step->kind == KILN_STEP_CONV_WEIGHT_GRAD ||
-        chunk_of(device, &d) == 0)
+    if (!fits(&step->as.conv) || chunk_of(device, &d) == 0)
         return 0;
     *candidate =
         (struct kiln_candidate){.algorithm = CL_CONV_WINOGRAD_PHASES,
