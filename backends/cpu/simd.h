@@ -156,12 +156,12 @@ struct cpu_simd_attention {
     void (*gradient)(struct cpu_attention_rows *);
 };
 
-/* One position of a pooling window in a plane [h][w][inner]. */
+/* n pooling windows in a plane [h][w][inner]: the first, and the step to the next in columns. */
 struct cpu_window_place {
-    int64_t y0, y1, x0, x1, w, inner;
+    int64_t y0, y1, x0, x1, w, inner, n, stride;
 };
 
-/* out[i] = y w + x of the first largest element of channel i (a NaN is largest) */
+/* out[k inner + i] = y w + x of the first largest element of channel i (a NaN is largest) */
 typedef void cpu_argmax_fn(const struct cpu_window_place *, const float *plane, int32_t *out);
 
 /* One channel vector of a tile of a map [rows][columns], pixel floats from

@@ -12,7 +12,7 @@ static void window_range(const struct kiln_window *window, int axis, int64_t o, 
     *end = cpu_min(start + window->size[axis], extent);
 }
 
-static void plain_argmax(const struct cpu_window_place *p, const float *plane, int32_t *out)
+static void plain_argmax_one(const struct cpu_window_place *p, const float *plane, int32_t *out)
 {
     for (int64_t i = 0; i < p->inner; i++)
         out[i] = (int32_t)(p->y0 * p->w + p->x0);
@@ -28,14 +28,30 @@ static void plain_argmax(const struct cpu_window_place *p, const float *plane, i
         }
 }
 
-/* Row oh of a plane's indices. */
+static void plain_argmax(const struct cpu_window_place *p, const float *plane, int32_t *out)
+{
+    struct cpu_window_place one = *p;
+    for (int64_t k = 0; k < p->n; k++) {
+        plain_argmax_one(&one, plane, out + k * p->inner);
+        one.x0 += p->stride;
+        one.x1 += p->stride;
+    }
+}
+
+/* Row oh of a plane's indices, windows of equal width at once. */
 static void argmax_row(const struct kiln_step_window *s, cpu_argmax_fn *argmax, const float *plane,
                        int32_t *index, int64_t oh)
 {
-    struct cpu_window_place place = {.w = s->w, .inner = s->inner};
+    struct cpu_window_place place = {.w = s->w, .inner = s->inner, .stride = s->window.stride[1]};
     window_range(&s->window, 0, oh, s->h, &place.y0, &place.y1);
-    for (int64_t ow = 0; ow < s->ow; ow++) {
+    for (int64_t ow = 0; ow < s->ow; ow += place.n) {
         window_range(&s->window, 1, ow, s->w, &place.x0, &place.x1);
+        for (place.n = 1; ow + place.n < s->ow; place.n++) {
+            int64_t x0, x1, moved = place.n * place.stride;
+            window_range(&s->window, 1, ow + place.n, s->w, &x0, &x1);
+            if (x0 != place.x0 + moved || x1 != place.x1 + moved)
+                break;
+        }
         argmax(&place, plane, index + ow * s->inner);
     }
 }
