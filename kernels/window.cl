@@ -4,8 +4,8 @@
  * -infinity). GATHER reads x at the index; SCATTER is its adjoint: every x
  * gathers from the windows that cover it, in row-major order.
  *
- * The kernels in 16 are for maps of 16 (or a multiple) inner elements: an item
- * is a vector.
+ * argmax16 is for maps of 16 (or a multiple) inner elements: an item is a
+ * vector. The first NaN counts as the largest.
  */
 #include "lib/items.clh"
 
@@ -33,7 +33,7 @@ __kernel void window_argmax(__global const float *x, long x_offset, __global int
             for (int column = max(column0, 0); column < column1; column++) {
                 const int at = row * width + column;
                 const float value = x[plane + (long)at * inner + c];
-                if (value > largest) {
+                if (!(value <= largest || isnan(largest))) {
                     largest = value;
                     best = at;
                 }
@@ -58,7 +58,7 @@ __kernel void window_argmax16(__global const float *x, long x_offset, __global i
                                     item % vectors * 16;
         const int row0 = p * stride_h - top, column0 = q * stride_w - left;
         const int row1 = min(row0 + size_h, height), column1 = min(column0 + size_w, width);
-        int16 best = max(row0, 0) * width + max(column0, 0);
+        int16 best = max(row0, 0) * width + max(column0, 0), unordered = 0;
         float16 largest = -INFINITY;
         for (int row = max(row0, 0); row < row1; row++)
             for (int column = max(column0, 0); column < column1; column++) {
@@ -66,7 +66,15 @@ __kernel void window_argmax16(__global const float *x, long x_offset, __global i
                 const float16 value = vload16(0, map + (long)at * inner);
                 best = select(best, (int16)(at), value > largest);
                 largest = select(largest, value, value > largest);
+                unordered |= isnan(value);
             }
+        if (any(unordered)) /* once more, backwards: the first of them stays */
+            for (int row = row1 - 1; row >= max(row0, 0); row--)
+                for (int column = column1 - 1; column >= max(column0, 0); column--) {
+                    const int at = row * width + column;
+                    const float16 value = vload16(0, map + (long)at * inner);
+                    best = select(best, (int16)(at), isnan(value));
+                }
         vstore16(best, 0, index + item * 16);
     }
 }
@@ -124,34 +132,41 @@ __kernel void window_scatter(__global float *x, long x_offset, __global const in
     }
 }
 
-__kernel void window_scatter16(__global float *x, long x_offset, __global const int *index,
-                               long index_offset, __global const float *y, long y_offset,
-                               int inner, int height, int width, int out_h, int out_w, int size_h,
-                               int size_w, int stride_h, int stride_w, int top, int left, long n,
-                               long chunk)
+/* Whole planes, one an item: for processors. Windows in order, as above. */
+__kernel void window_gather_planes(__global const float *x, long x_offset,
+                                   __global const int *index, long index_offset,
+                                   __global float *y, long y_offset, int inner, int height,
+                                   int width, int out_h, int out_w, long n, long chunk)
 {
-    const int vectors = inner / 16;
-    x += x_offset;
-    index += index_offset;
-    y += y_offset;
-    KILN_ITEMS(item)
+    const int last = height * width - 1;
+    const long windows = (long)out_h * out_w;
+    KILN_ITEMS(outer)
     {
-        const int c = (int)(item % vectors) * 16;
-        const int column = (int)(item / vectors % width);
-        const int row = (int)(item / vectors / width % height);
-        const long outer = item / vectors / width / height;
-        const int at = row * width + column;
-        const int p0 = kiln_first_window(row, top, size_h, stride_h);
-        const int q0 = kiln_first_window(column, left, size_w, stride_w);
-        const int p1 = min((row + top) / stride_h + 1, out_h);
-        const int q1 = min((column + left) / stride_w + 1, out_w);
-        float16 sum = 0.0f;
-        for (int p = p0; p < p1; p++)
-            for (int q = q0; q < q1; q++) {
-                const long from = ((outer * out_h + p) * out_w + q) * inner + c;
-                const int16 chosen = vload16(0, index + from) == at;
-                sum += select((float16)(0.0f), vload16(0, y + from), chosen);
-            }
-        vstore16(sum, 0, x + item * 16);
+        __global const float *map = x + x_offset + outer * height * width * inner;
+        __global const int *from = index + index_offset + outer * windows * inner;
+        __global float *to = y + y_offset + outer * windows * inner;
+        for (long at = 0; at < windows * inner; at += inner)
+            for (int c = 0; c < inner; c++)
+                to[at + c] = map[(long)clamp(from[at + c], 0, last) * inner + c];
+    }
+}
+
+__kernel void window_scatter_planes(__global float *x, long x_offset, __global const int *index,
+                                    long index_offset, __global const float *y, long y_offset,
+                                    int inner, int height, int width, int out_h, int out_w, long n,
+                                    long chunk)
+{
+    const int last = height * width - 1;
+    const long windows = (long)out_h * out_w, plane = (long)height * width * inner;
+    KILN_ITEMS(outer)
+    {
+        __global float *map = x + x_offset + outer * plane;
+        __global const int *to = index + index_offset + outer * windows * inner;
+        __global const float *from = y + y_offset + outer * windows * inner;
+        for (long i = 0; i < plane; i++)
+            map[i] = 0.0f;
+        for (long at = 0; at < windows * inner; at += inner)
+            for (int c = 0; c < inner; c++)
+                map[(long)clamp(to[at + c], 0, last) * inner + c] += from[at + c];
     }
 }

@@ -123,7 +123,7 @@ void steps_run_window(const struct kiln_step *step, struct steps_memory *memory)
                 if (row < 0 || row >= s->h || column < 0 || column >= s->w)
                     continue;
                 double value = steps_load(memory, &s->x, at(&x, outer, row, column, c));
-                if (best_index < 0 || value > best) {
+                if (best_index < 0 || value > best || (isnan(value) && !isnan(best))) {
                     best = value;
                     best_index = row * s->w + column;
                 }
