@@ -7,6 +7,11 @@
 
 enum { MAX_PLATFORMS = 32, MAX_DEVICES = 64 };
 
+/* Kept indices that are enough for a reduction on a processor, at least: with
+ * fewer, what follows a norm's sums joins their loop and can be repeated in no
+ * other, so that every value of it goes to memory. */
+enum { CPU_PARALLELISM = 128 };
+
 struct found {
     cl_platform_id platform;
     cl_device_id device;
@@ -161,9 +166,11 @@ void cl_device_caps(cl_platform_id platform, cl_device_id device, struct kiln_ca
     }
     bool cpu_like = cl_device_cpu_like(device);
     set_layouts(cpu_like, caps);
-    /* the arguments of a kernel, 1024 bytes at least, hold so many accesses */
-    caps->loop_instructions = 128;
-    caps->loop_accesses = 32;
-    caps->parallelism =
-        cpu_like ? (int64_t)caps->compute_units * 4 : (int64_t)caps->compute_units * 64;
+    caps->loop_instructions = KILN_LOOP_MAX_INSTRUCTIONS;
+    caps->loop_accesses = 32; /* as the arguments of a kernel, 1024 bytes at least, hold */
+    int64_t units = caps->compute_units;
+    if (cpu_like)
+        caps->parallelism = units * 4 > CPU_PARALLELISM ? units * 4 : CPU_PARALLELISM;
+    else
+        caps->parallelism = units * 64;
 }

@@ -64,7 +64,7 @@ static const struct expression expressions[] = {
     {KILN_OP_SIN, "sin(A)", "kiln_sin16(A)"},
     {KILN_OP_COS, "cos(A)", "kiln_cos16(A)"},
     {KILN_OP_TANH, "tanh(A)", "tanh(A)"},
-    {KILN_OP_ERF, "erf(A)", "erf(A)"},
+    {KILN_OP_ERF, "erf(A)", "kiln_erf16(A)"},
     {KILN_OP_SIGMOID, "1.0f / (1.0f + exp(-A))", "1.0f / (1.0f + exp(-A))"},
     {KILN_OP_FLOOR, "floor(A)", "floor(A)"},
     {KILN_OP_ADD, "A + B", "A + B"},
