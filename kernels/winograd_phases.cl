@@ -12,16 +12,8 @@
  */
 #include "lib/tile.clh"
 #include "lib/transpose.clh"
-#include "lib/winograd.clh"
+#include "lib/winograd_phase.clh"
 #include "lib/winograd_product.clh"
-
-enum { SIDE = 5, ELEMENTS = 25, TAPS = 16, SQUARE = 256 };
-
-/* Tap (i, j) of a phase among the 4x4. */
-inline int kiln_phase_tap(int phase, int i, int j)
-{
-    return (2 * i + phase / 2) * 4 + 2 * j + phase % 2;
-}
 
 /* --- weights ------------------------------------------------------------------- */
 
@@ -29,15 +21,19 @@ inline int kiln_phase_tap(int phase, int i, int j)
 inline void kiln_phase_weights(const float16 *g, __global float *to, long apart)
 {
     float16 t[SIDE][2], c[2], r[SIDE];
+    UNROLL
     for (int j = 0; j < 2; j++) {
         c[0] = g[j];
         c[1] = g[2 + j];
         kiln_winograd_taps_2(c, r);
+        UNROLL
         for (int i = 0; i < SIDE; i++)
             t[i][j] = r[i];
     }
+    UNROLL
     for (int i = 0; i < SIDE; i++) {
         kiln_winograd_taps_2(t[i], r);
+        UNROLL
         for (int j = 0; j < SIDE; j++)
             STORE16(r[j], to + (i * SIDE + j) * apart);
     }
@@ -118,44 +114,26 @@ enum {
     TARGET_LEFT = TARGET_TOP + 2  /* 2 */
 };
 
-/* Bt d B of 5x5 pixels from (row0, column0) on. */
-inline void kiln_phase_source(__global const float *map, int rows, int columns, int row0,
-                              int column0, int step, __local float16 *to, int apart)
-{
-    float16 t[SIDE][SIDE], d[SIDE], r[SIDE];
-    for (int j = 0; j < SIDE; j++) {
-        const int column = column0 + j * step;
-        for (int i = 0; i < SIDE; i++) {
-            const int row = row0 + i * step;
-            const bool inside = column >= 0 && column < columns && row >= 0 && row < rows;
-            d[i] = inside ? LOAD16(map + ((long)row * columns + column) * 16) : (float16)(0.0f);
-        }
-        kiln_winograd_source_2(d, r);
-        for (int i = 0; i < SIDE; i++)
-            t[i][j] = r[i];
-    }
-    for (int i = 0; i < SIDE; i++) {
-        kiln_winograd_source_2(t[i], r);
-        for (int j = 0; j < SIDE; j++)
-            to[(i * SIDE + j) * apart] = r[j];
-    }
-}
-
 /* At m A into the at most 4x4 pixels from (row0, column0) on. */
 inline void kiln_phase_target(__local const float16 *from, int apart, __global float16 *map,
                               int rows, int columns, int row0, int column0, int step)
 {
     float16 t[4][SIDE], m[SIDE], y[4];
+    UNROLL
     for (int j = 0; j < SIDE; j++) {
+        UNROLL
         for (int i = 0; i < SIDE; i++)
             m[i] = from[(i * SIDE + j) * apart];
         kiln_winograd_target_2(m, y);
+        UNROLL
         for (int i = 0; i < 4; i++)
             t[i][j] = y[i];
     }
+    UNROLL
     for (int i = 0; i < 4; i++) {
         const int row = row0 + i * step;
         kiln_winograd_target_2(t[i], y);
+        UNROLL
         for (int j = 0; j < 4; j++)
             if (row < rows && column0 + j * step < columns)
                 map[(long)row * columns + column0 + j * step] = y[j];

@@ -16,6 +16,7 @@
 #include "lib/items.clh"
 #include "lib/tile.clh"
 #include "lib/winograd.clh"
+#include "lib/winograd_sums.clh"
 
 enum { X_ROWS, X_COLUMNS, Y_ROWS, Y_COLUMNS, TOP, LEFT, TILE_ROWS, TILE_COLUMNS, TILES };
 enum { ELEMENTS = 36, ENDS = 2 };
@@ -115,42 +116,6 @@ inline void kiln_winograd_dy(__global const float *map, int rows, int columns, i
 
 /* --- sums ------------------------------------------------------------------------- */
 
-#define BOTH(...) __VA_ARGS__
-#define ONE(...)
-#define ZERO2(r) float16 x##r = 0.0f, y##r = 0.0f;
-#define ZERO1(r) float16 x##r = 0.0f;
-#define RESUME2(r)                                                                                 \
-    x##r = LOAD16(out + (long)r * y_channels);                                                     \
-    y##r = LOAD16(out + (long)r * y_channels + 16);
-#define RESUME1(r) x##r = LOAD16(out + (long)r * y_channels);
-#define STEP2(r)                                                                                   \
-    {                                                                                              \
-        const float16 s = (float16)(v[r]);                                                         \
-        x##r = fma(s, d0, x##r);                                                                   \
-        y##r = fma(s, d1, y##r);                                                                   \
-    }
-#define STEP1(r) x##r = fma((float16)(v[r]), d0, x##r);
-#define FINISH2(r)                                                                                 \
-    STORE16(x##r, out + (long)r * y_channels);                                                     \
-    STORE16(y##r, out + (long)r * y_channels + 16);
-#define FINISH1(r) STORE16(x##r, out + (long)r * y_channels);
-#define ADD_TILES(COLUMNS, SECOND)                                                                 \
-    {                                                                                              \
-        __global float *out = sums + ((long)element * x_channels + c) * y_channels + o;            \
-        __local const float *v = (__local const float *)(x_part + e * x_plane) + c - c0;           \
-        __local const float16 *d = y_part + e * y_plane + (o - o0) / 16;                           \
-        ROWS8(ZERO##COLUMNS)                                                                       \
-        if (!begin) {                                                                              \
-            ROWS8(RESUME##COLUMNS)                                                                 \
-        }                                                                                          \
-        for (int t = 0; t < count; t++, v += x_size, d += y_size / 16) {                           \
-            const float16 d0 = d[0];                                                               \
-            SECOND(const float16 d1 = d[1];)                                                       \
-            ROWS8(STEP##COLUMNS)                                                                   \
-        }                                                                                          \
-        ROWS8(FINISH##COLUMNS)                                                                     \
-    }
-
 /* share: tiles of a part; chunk: tiles at a time; x_group, y_group: channels of a work-item */
 KILN_TILE_KERNEL void winograd_weight(__global const float *x, long x_offset,
                                       __global const float *dy, long y_offset, __global float *sums,
@@ -192,12 +157,7 @@ KILN_TILE_KERNEL void winograd_weight(__global const float *x, long x_offset,
         }
         for (int e = 0; e < 12; e++) {
             const int i = pair == ENDS ? e / 6 * 5 : pair * 2 + 1 + e / 6, element = i * 6 + e % 6;
-            for (int o = o0; o < o0 + y_size; o += 32)
-                for (int c = c0; c < c0 + x_size; c += 8)
-                    if (o + 32 <= o0 + y_size)
-                        ADD_TILES(2, BOTH)
-                    else
-                        ADD_TILES(1, ONE)
+            ADD_CHANNELS
         }
     }
 }

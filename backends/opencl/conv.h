@@ -69,10 +69,13 @@ void cl_conv_pixels_prepare(struct cl_builder *, const struct kiln_step *);
 void cl_conv_add_parts(struct cl_builder *, const struct kiln_step_conv *, int64_t parts);
 /* Whether sizes are those of F(4x4,3x3): 3x3, stride 1, undilated, one group. */
 bool cl_conv_is_winograd(const struct kiln_step_conv *);
+/* Whether they are those of F(4x4,2x2): 4x4, stride 2, undilated, one group. */
+bool cl_conv_is_winograd_phases(const struct kiln_step_conv *);
 /* Winograd's F(4x4,3x3): 0 or 1. */
 int cl_conv_winograd_candidate(const kiln_device_state *, const struct kiln_step *,
                                struct kiln_candidate *);
 void cl_conv_winograd_prepare(struct cl_builder *, const struct kiln_step *);
+/* The weight gradient of either. */
 int cl_conv_winograd_weight_candidate(const kiln_device_state *, const struct kiln_step *,
                                       struct kiln_candidate *);
 void cl_conv_winograd_weight_prepare(struct cl_builder *, const struct kiln_step *);

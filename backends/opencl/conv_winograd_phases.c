@@ -38,12 +38,17 @@ static struct direction direction_of(const struct kiln_step *step)
     return d;
 }
 
-static bool fits(const struct kiln_step_conv *s)
+bool cl_conv_is_winograd_phases(const struct kiln_step_conv *s)
 {
     const struct kiln_conv *c = &s->conv;
     return s->kh == 4 && s->kw == 4 && c->stride[0] == 2 && c->stride[1] == 2 &&
-           c->dilation[0] == 1 && c->dilation[1] == 1 && c->groups == 1 &&
-           s->x_layout == KILN_LAYOUT_NCHW16C && s->y_layout == KILN_LAYOUT_NCHW16C;
+           c->dilation[0] == 1 && c->dilation[1] == 1 && c->groups == 1;
+}
+
+static bool fits(const struct kiln_step_conv *s)
+{
+    return cl_conv_is_winograd_phases(s) && s->x_layout == KILN_LAYOUT_NCHW16C &&
+           s->y_layout == KILN_LAYOUT_NCHW16C;
 }
 
 static int64_t local_bytes(const struct direction *d, int64_t chunk)
