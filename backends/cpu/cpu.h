@@ -24,6 +24,7 @@ enum cpu_algorithm_id {
     CPU_MATMUL_TILED = 6,
     CPU_CONV_GEMM = 7,
     CPU_CONV_WINOGRAD = 8,
+    CPU_MATMUL_ROWS = 9,
 };
 
 struct kiln_device_state {

@@ -167,26 +167,51 @@ static enum kiln_status sgemm_prepare(struct cpu_task *task, struct kiln_error *
     return KILN_OK;
 }
 
-/* Parts of c that a thread takes at a time; each packs what it needs itself. */
-#define PART_M 192
-#define PART_N 512
+/* Parts of c that a thread takes at a time, at most; each packs what it needs itself. */
+#define PART_M     192
+#define PART_N     512
+#define LEAST_PART 64
+#define STEP       16
+
+/* The size of about n / count parts alike, a multiple of STEP. */
+static int64_t even_part(int64_t n, int64_t count)
+{
+    int64_t part = (n + count - 1) / count;
+    return (part + STEP - 1) / STEP * STEP;
+}
+
+static enum kiln_status run_parts(struct cpu_task *task, cpu_gemm_fn *gemm)
+{
+    const struct kiln_step_matmul *m = &task->step->as.matmul;
+    kiln_device_state *device = task->device;
+    int64_t rows = (m->m + PART_M - 1) / PART_M, columns = (m->n + PART_N - 1) / PART_N;
+    while (m->batch * rows * columns < 2 * task->threads && m->n / (columns + 1) >= LEAST_PART)
+        columns++;
+    int64_t part_m = even_part(m->m, rows), part_n = even_part(m->n, columns);
+    rows = (m->m + part_m - 1) / part_m;
+    columns = (m->n + part_n - 1) / part_n;
+#pragma omp parallel for schedule(dynamic, 1) num_threads(task->threads)
+    for (int64_t part = 0; part < m->batch * rows * columns; part++) {
+        int64_t batch = part / (rows * columns);
+        int64_t i = part / columns % rows * part_m, j = part % columns * part_n;
+        const struct cpu_gemm product =
+            part_of(task, batch, i, cpu_min(part_m, m->m - i), j, cpu_min(part_n, m->n - j));
+        char *buffer = device->thread_memory + omp_get_thread_num() * device->thread_bytes;
+        gemm(&product, (float *)(void *)buffer);
+    }
+    return KILN_OK;
+}
 
 static enum kiln_status tiled_run(struct cpu_task *task, struct kiln_error *error)
 {
     (void)error;
-    const struct kiln_step_matmul *m = &task->step->as.matmul;
-    kiln_device_state *device = task->device;
-    int64_t rows = (m->m + PART_M - 1) / PART_M, columns = (m->n + PART_N - 1) / PART_N;
-#pragma omp parallel for schedule(dynamic, 1) num_threads(task->threads)
-    for (int64_t part = 0; part < m->batch * rows * columns; part++) {
-        int64_t batch = part / (rows * columns);
-        int64_t i = part / columns % rows * PART_M, j = part % columns * PART_N;
-        const struct cpu_gemm gemm =
-            part_of(task, batch, i, cpu_min(PART_M, m->m - i), j, cpu_min(PART_N, m->n - j));
-        char *buffer = device->thread_memory + omp_get_thread_num() * device->thread_bytes;
-        device->simd->gemm(&gemm, (float *)(void *)buffer);
-    }
-    return KILN_OK;
+    return run_parts(task, task->device->simd->gemm);
+}
+
+static enum kiln_status rows_run(struct cpu_task *task, struct kiln_error *error)
+{
+    (void)error;
+    return run_parts(task, task->device->simd->gemm_rows);
 }
 
 static bool tiled_accepts(kiln_device_state *device, const struct kiln_step *step,
@@ -196,16 +221,35 @@ static bool tiled_accepts(kiln_device_state *device, const struct kiln_step *ste
     return !device->reference && (step->as.matmul.c_stride[2] == 1 || step->as.matmul.n == 1);
 }
 
-static enum kiln_status tiled_prepare(struct cpu_task *task, struct kiln_error *error)
+static bool rows_accepts(kiln_device_state *device, const struct kiln_step *step,
+                         struct kiln_candidate *candidate)
+{
+    const struct kiln_step_matmul *m = &step->as.matmul;
+    return tiled_accepts(device, step, candidate) && m->a_stride[2] == 1 && m->b_stride[1] == 1;
+}
+
+static enum kiln_status prepare_parts(struct cpu_task *task, struct kiln_error *error)
 {
     const struct kiln_step_matmul *m = &task->step->as.matmul;
     if (!cpu_reserve(task->device, CPU_GEMM_BUFFER_BYTES))
         return kiln_fail(error, KILN_MACHINE, "cpu: no memory for step %s", task->step->label);
-    task->run = tiled_run;
     task->threads = cpu_threads(task->device, m->batch * m->m * m->n * m->k);
     return KILN_OK;
 }
 
+static enum kiln_status tiled_prepare(struct cpu_task *task, struct kiln_error *error)
+{
+    task->run = tiled_run;
+    return prepare_parts(task, error);
+}
+
+static enum kiln_status rows_prepare(struct cpu_task *task, struct kiln_error *error)
+{
+    task->run = rows_run;
+    return prepare_parts(task, error);
+}
+
 CPU_KIND(cpu_matmul_kind, {CPU_ONEDNN_SGEMM, "onednn", sgemm_accepts, sgemm_prepare},
          {CPU_MATMUL_TILED, "tiled", tiled_accepts, tiled_prepare},
+         {CPU_MATMUL_ROWS, "rows", rows_accepts, rows_prepare},
          {CPU_PLAIN, "plain", NULL, plain_prepare});

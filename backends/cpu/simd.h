@@ -228,6 +228,7 @@ struct cpu_simd {
     cpu_random_fn *random;
     const struct cpu_simd_edge *edge; /* for 16 lanes, for 8 */
     cpu_gemm_fn *gemm;
+    cpu_gemm_fn *gemm_rows; /* without add; a_column and b_row are 1 */
     const struct cpu_simd_attention *attention;
     cpu_argmax_fn *argmax;
     cpu_arithmetic_fn *arithmetic;
@@ -248,7 +249,7 @@ struct cpu_simd {
     extern const struct cpu_simd_winograd_weight *const cpu_simd_winograd_phases_weight_##set[2];  \
     cpu_argmax_fn cpu_simd_argmax_##set;                                                           \
     cpu_arithmetic_fn cpu_simd_arithmetic_##set;                                                   \
-    cpu_gemm_fn cpu_simd_gemm_##set;                                                               \
+    cpu_gemm_fn cpu_simd_gemm_##set, cpu_simd_gemm_rows_##set;                                      \
     cpu_random_fn cpu_simd_random_##set;
 
 CPU_SIMD_DECLARE(base)

@@ -3,7 +3,7 @@
  * register tile of ROWS x COLUMNS runs along them.
  */
 #include "backends/cpu/simd.h"
-#include "backends/cpu/simd_lanes.h"
+#include "backends/cpu/simd_pack.h"
 
 #include <string.h>
 
@@ -18,27 +18,26 @@
 #define BLOCK_M (ROWS * 8)
 #define BLOCK_N 512
 
-_Static_assert(sizeof(float) * BLOCK_K * (BLOCK_M + BLOCK_N) <= CPU_GEMM_BUFFER_BYTES, "buffer");
+_Static_assert(sizeof(float) * (BLOCK_K * (BLOCK_M + BLOCK_N) + 2 * LANES) <= CPU_GEMM_BUFFER_BYTES,
+               "buffer");
 _Static_assert(BLOCK_N % COLUMNS == 0, "whole panels");
 
-/* [panel][k][width] from rows (or columns) of unit or other strides, padded
- * with zeros. */
+/* [panel][k][width] from rows (or columns) of unit or other strides, padded with
+ * zeros; up to LANES floats behind it are written. */
 static void pack(float *out, const float *in, int64_t count, int64_t stride, int64_t k,
                  int64_t k_stride, int width)
 {
     for (int64_t first = 0; first < count; first += width, in += width * stride) {
         int n = count - first < width ? (int)(count - first) : width;
-        if (stride == 1 && n == width) {
-            for (int64_t p = 0; p < k; p++, out += width)
-                memcpy(out, in + p * k_stride, (size_t)width * sizeof *out);
-            continue;
-        }
-        for (int64_t p = 0; p < k; p++)
-            for (int i = n; i < width; i++)
-                out[p * width + i] = 0;
-        for (int i = 0; i < n; i++)
+        if (stride == 1 && n == width)
             for (int64_t p = 0; p < k; p++)
-                out[p * width + i] = in[i * stride + p * k_stride];
+                memcpy(out + p * width, in + p * k_stride, (size_t)width * sizeof *out);
+        else if (k_stride == 1)
+            pack_rows(out, width, in, stride, n, k);
+        else
+            for (int64_t p = 0; p < k; p++)
+                for (int i = 0; i < width; i++)
+                    out[p * width + i] = i < n ? in[i * stride + p * k_stride] : 0;
         out += k * width;
     }
 }
@@ -92,7 +91,7 @@ static int64_t least(int64_t a, int64_t b)
 
 void SIMD(cpu_simd_gemm)(const struct cpu_gemm *g, float *buffer)
 {
-    float *packed_a = buffer, *packed_b = buffer + BLOCK_K * BLOCK_M;
+    float *packed_a = buffer, *packed_b = buffer + BLOCK_K * BLOCK_M + LANES;
     for (int64_t j = 0; j < g->n; j += BLOCK_N) {
         int64_t n = least(BLOCK_N, g->n - j);
         for (int64_t p = 0; p < g->k; p += BLOCK_K) {

@@ -49,13 +49,9 @@
             (v)[i + (block)] = high(a, b);                                                         \
         }
 
-/* out[c][r] = in[r][c] for one square; rows in_stride and out_stride apart. */
-static inline void transpose_square(float *out, int64_t out_stride, const float *in,
-                                    int64_t in_stride)
+/* v[c][r] = v[r][c] */
+static inline void transpose_lanes(lanes v[LANES])
 {
-    lanes v[LANES];
-    for (int i = 0; i < LANES; i++)
-        v[i] = lanes_at(in + i * in_stride);
     STAGE(v, 1, BLEND_1, BLEND_1H)
     STAGE(v, 2, BLEND_2, BLEND_2H)
 #if LANES >= 8
@@ -64,6 +60,16 @@ static inline void transpose_square(float *out, int64_t out_stride, const float 
 #if LANES >= 16
     STAGE(v, 8, BLEND_8, BLEND_8H)
 #endif
+}
+
+/* out[c][r] = in[r][c] for one square; rows in_stride and out_stride apart. */
+static inline void transpose_square(float *out, int64_t out_stride, const float *in,
+                                    int64_t in_stride)
+{
+    lanes v[LANES];
+    for (int i = 0; i < LANES; i++)
+        v[i] = lanes_at(in + i * in_stride);
+    transpose_lanes(v);
     for (int i = 0; i < LANES; i++)
         lanes_put(out + i * out_stride, v[i]);
 }

@@ -52,9 +52,10 @@ static void check_matmul(struct lab *lab, int64_t batch, int64_t m, int64_t n, i
 static void matmul_of_all_forms(void **unused)
 {
     (void)unused;
-    static const int64_t sizes[][4] = {{1, 1, 1, 1},     {1, 5, 7, 3},   {3, 17, 33, 19},
-                                       {1, 64, 48, 128}, {2, 1, 37, 65}, {4, 49, 49, 16},
-                                       {1, 130, 1, 70},  {1, 3, 200, 1}, {1, 128, 400, 784}};
+    static const int64_t sizes[][4] = {{1, 1, 1, 1},      {1, 5, 7, 3},     {3, 17, 33, 19},
+                                       {1, 64, 48, 128},  {2, 1, 37, 65},   {4, 49, 49, 16},
+                                       {1, 130, 1, 70},   {1, 3, 200, 1},   {1, 128, 400, 784},
+                                       {1, 16, 401, 300}, {2, 41, 31, 270}, {1, 33, 1100, 5}};
     for (int variant = 0; variant < LAB_VARIANTS; variant++) {
         struct lab lab = lab_open_variant(variant);
         for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++)
