@@ -89,6 +89,19 @@ static int reduce_fill(struct planner *p, const struct ir_node *node, const stru
     return ir_add(p, &fill, 0, NULL);
 }
 
+/* Kept indices as the device sees them. Channels of a blocked layout are lanes of
+ * a vector, a block one unit: where a unit has much to add up, as in a batch norm,
+ * its block counts as one index. */
+static int64_t kept_units(const struct planner *p, const struct ir_node *x,
+                          const struct ir_node *node)
+{
+    enum { MUCH = 1 << 14, BATCH_AND_PIXELS = 1 | 1 << 2 | 1 << 3 };
+    int64_t kept = kiln_shape_count(&node->shape), block = plan_block(p);
+    bool lanes = x->shape.n == 4 && node->params.axes == BATCH_AND_PIXELS &&
+                 x->shape.d[1] % block == 0 && x->count / kept > MUCH;
+    return lanes ? kept / block : kept;
+}
+
 int plan_expand_reduce(struct planner *p, const struct ir_node *node, int operand)
 {
     const struct ir_node *x = ir_at(p, operand);
@@ -100,7 +113,8 @@ int plan_expand_reduce(struct planner *p, const struct ir_node *node, int operan
     int linear = plan_linear_sum(p, node, operand);
     if (linear >= 0)
         return linear;
-    int64_t want = (p->options->caps->parallelism + kept - 1) / kept;
+    int64_t units = kept_units(p, x, node);
+    int64_t want = (p->options->caps->parallelism + units - 1) / units;
     struct runs runs = merge_axes(&x->shape, node->params.axes);
     if (want < 3 || reduced < SPLIT_ELEMENTS || runs.shape.n == KILN_MAX_DIMS)
         return ir_add(p, node, 1, &operand);

@@ -167,6 +167,13 @@ static inline struct ir_node *ir_at(const struct planner *p, int node)
 {
     return p->ir.nodes[node];
 }
+
+/* Channels of a block of the feature layout; 1 = not blocked. */
+static inline int64_t plan_block(const struct planner *p)
+{
+    enum kiln_layout layout = p->options->feature_layout;
+    return layout == KILN_LAYOUT_NCHW16C ? 16 : layout == KILN_LAYOUT_NCHW8C ? 8 : 1;
+}
 /* Appends a copy of the node as it is. */
 int ir_append(struct planner *, const struct ir_node *, int n_operands, const int *operands);
 /* A node of an op over operands, without params. */

@@ -15,10 +15,8 @@ struct groups {
 static bool find_groups(const struct planner *p, const struct kiln_shape *shape,
                         struct groups *groups)
 {
-    int64_t block = p->options->feature_layout == KILN_LAYOUT_NCHW16C  ? 16
-                    : p->options->feature_layout == KILN_LAYOUT_NCHW8C ? 8
-                                                                       : 0;
-    if (!block || !p->options->fuse || shape->n < 5)
+    int64_t block = plan_block(p);
+    if (block == 1 || !p->options->fuse || shape->n < 5)
         return false;
     *groups = (struct groups){shape->d[0], shape->d[1], shape->d[2], 1};
     for (int axis = 3; axis < shape->n; axis++)

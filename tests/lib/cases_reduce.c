@@ -170,4 +170,5 @@ void cases_blocks(const struct case_sink *sink)
         for (int s = 0; s < 3; s++)
             emit_block(sink, row_blocks[i], rows[s]);
     emit_block(sink, BATCH_NORM, KILN_SHAPE(33, 10));
+    emit_block(sink, BATCH_NORM, KILN_SHAPE(2, 16, 91, 92)); /* sums in parts, channels in blocks */
 }

@@ -13,7 +13,11 @@
 static const struct plan_run ways[] = {
     {.fuse = false, .reuse = true},
     {.fuse = true, .reuse = true, .parallelism = 64},
-    {.fuse = true, .reuse = true, .blocked = true, .feature_layout = KILN_LAYOUT_NCHW16C},
+    {.fuse = true,
+     .reuse = true,
+     .blocked = true,
+     .feature_layout = KILN_LAYOUT_NCHW16C,
+     .parallelism = 8},
     {.fuse = true,
      .reuse = false,
      .blocked = true,
