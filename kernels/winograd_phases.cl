@@ -1,14 +1,15 @@
 /*
- * Convolution 4x4 of stride 2 and its input gradient by Winograd's F(4x4,2x2)
- * for processors, maps in blocks of 16 channels.
+ * Convolution 4x4 of stride 2 and its input gradient by Winograd's F(4x4,2x2), or
+ * with KERNEL 5 those of 5x5 by F(4x4,3x3), for processors, maps in blocks of 16
+ * channels.
  *
  * A phase is the pixels of x with the same (row + top pad) % 2 and (column +
- * left pad) % 2; it meets 2x2 of the taps. Forward, the phases of x are four
- * times as many source channels, [phase][channel]; backward, each phase of x is
- * a target of its own, the third dimension of work-items.
+ * left pad) % 2; it meets 2x2 of the taps, or at most 3x3. Forward, the phases of
+ * x are four times as many source channels, [phase][channel]; backward, each phase
+ * of x is a target of its own, the third dimension of work-items.
  *
- * Otherwise as winograd_tile.cl, with 25 elements of 5x5 source pixels: weights
- * [target phase][panel of 32 target channels][e][source channel][32].
+ * Otherwise as winograd_tile.cl, with the elements of 5x5 or 6x6 source pixels:
+ * weights [target phase][panel of 32 target channels][e][source channel][32].
  */
 #include "lib/tile.clh"
 #include "lib/transpose.clh"
@@ -17,22 +18,23 @@
 
 /* --- weights ------------------------------------------------------------------- */
 
-/* G g Gt of the four taps of a phase, elements apart floats away from each other. */
+/* G g Gt of the taps of a phase, elements apart floats away from each other. */
 inline void kiln_phase_weights(const float16 *g, __global float *to, long apart)
 {
-    float16 t[SIDE][2], c[2], r[SIDE];
+    float16 t[SIDE][PHASE_TAPS], c[PHASE_TAPS], r[SIDE];
     UNROLL
-    for (int j = 0; j < 2; j++) {
-        c[0] = g[j];
-        c[1] = g[2 + j];
-        kiln_winograd_taps_2(c, r);
+    for (int j = 0; j < PHASE_TAPS; j++) {
+        UNROLL
+        for (int i = 0; i < PHASE_TAPS; i++)
+            c[i] = g[i * PHASE_TAPS + j];
+        TRANSFORM(taps)(c, r);
         UNROLL
         for (int i = 0; i < SIDE; i++)
             t[i][j] = r[i];
     }
     UNROLL
     for (int i = 0; i < SIDE; i++) {
-        kiln_winograd_taps_2(t[i], r);
+        TRANSFORM(taps)(t[i], r);
         UNROLL
         for (int j = 0; j < SIDE; j++)
             STORE16(r[j], to + (i * SIDE + j) * apart);
@@ -52,12 +54,14 @@ KILN_TILE_KERNEL void winograd_phase_weights(__global const float *weight, long 
         __global const float *from =
             weight + weight_offset + ((long)o * source_blocks + block) * TAPS * SQUARE;
         for (int channel = 0; channel < 16; channel++) {
-            float16 g[4];
-            for (int i = 0; i < 4; i++)
-                g[i] =
-                    o < target_blocks
-                        ? LOAD16(from + (kiln_phase_tap(phase, i / 2, i % 2) * 16 + channel) * 16)
-                        : (float16)(0.0f);
+            float16 g[PHASE_TAPS * PHASE_TAPS];
+            UNROLL
+            for (int t = 0; t < PHASE_TAPS * PHASE_TAPS; t++) {
+                const int i = t / PHASE_TAPS, j = t % PHASE_TAPS;
+                g[t] = o < target_blocks && kiln_phase_has_tap(phase, i, j)
+                           ? LOAD16(from + (kiln_phase_tap(phase, i, j) * 16 + channel) * 16)
+                           : (float16)(0.0f);
+            }
             kiln_phase_weights(g, out + channel * 32 + half_panel * 16, apart);
         }
     }
@@ -65,7 +69,7 @@ KILN_TILE_KERNEL void winograd_phase_weights(__global const float *weight, long 
 
 /* Those of the input gradient: source channels are outputs, taps in reverse. */
 #define LOAD_ROW(r)    const float16 u##r = LOAD16(p + r * 16);
-#define KEEP_COLUMN(r) turned[i][r] = v##r;
+#define KEEP_COLUMN(r) turned[t][r] = v##r;
 KILN_TILE_KERNEL void winograd_phase_weights_back(__global const float *weight, long weight_offset,
                                                   __global float *out, long out_offset,
                                                   int source_blocks, int target_blocks)
@@ -76,19 +80,27 @@ KILN_TILE_KERNEL void winograd_phase_weights_back(__global const float *weight, 
            block * 16 * 32;
     for (int half_panel = 0; half_panel < 2; half_panel++) {
         const int c = panel * 2 + half_panel;
-        float16 turned[4][16];
+        float16 turned[PHASE_TAPS * PHASE_TAPS][16];
         __global const float *from =
             weight + weight_offset + ((long)block * target_blocks + c) * TAPS * SQUARE;
-        for (int i = 0; i < 4 && c < target_blocks; i++) {
-            __global const float *p = from + kiln_phase_tap(phase, i / 2, i % 2) * SQUARE;
+        UNROLL
+        for (int t = 0; t < PHASE_TAPS * PHASE_TAPS; t++) {
+            const int i = t / PHASE_TAPS, j = t % PHASE_TAPS;
+            if (c >= target_blocks || !kiln_phase_has_tap(phase, i, j)) {
+                for (int channel = 0; channel < 16; channel++)
+                    turned[t][channel] = 0.0f;
+                continue;
+            }
+            __global const float *p = from + kiln_phase_tap(phase, i, j) * SQUARE;
             ROWS16(LOAD_ROW)
             TRANSPOSE16(u, v)
             ROWS16(KEEP_COLUMN)
         }
         for (int channel = 0; channel < 16; channel++) {
-            float16 g[4];
-            for (int i = 0; i < 4; i++)
-                g[i] = c < target_blocks ? turned[3 - i][channel] : (float16)(0.0f);
+            float16 g[PHASE_TAPS * PHASE_TAPS];
+            UNROLL
+            for (int t = 0; t < PHASE_TAPS * PHASE_TAPS; t++)
+                g[t] = turned[PHASE_TAPS * PHASE_TAPS - 1 - t][channel];
             kiln_phase_weights(g, out + channel * 32 + half_panel * 16, apart);
         }
     }
@@ -124,7 +136,7 @@ inline void kiln_phase_target(__local const float16 *from, int apart, __global f
         UNROLL
         for (int i = 0; i < SIDE; i++)
             m[i] = from[(i * SIDE + j) * apart];
-        kiln_winograd_target_2(m, y);
+        TRANSFORM(target)(m, y);
         UNROLL
         for (int i = 0; i < 4; i++)
             t[i][j] = y[i];
@@ -132,7 +144,7 @@ inline void kiln_phase_target(__local const float16 *from, int apart, __global f
     UNROLL
     for (int i = 0; i < 4; i++) {
         const int row = row0 + i * step;
-        kiln_winograd_target_2(t[i], y);
+        TRANSFORM(target)(t[i], y);
         UNROLL
         for (int j = 0; j < 4; j++)
             if (row < rows && column0 + j * step < columns)

@@ -1,8 +1,9 @@
 /*
  * The gradient of a 4x4 convolution of stride 2 with respect to its weights by
- * Winograd's F(2x2,4x4) for processors, maps in blocks of 16 channels. The four
- * phases of x (winograd_phases.cl) are so many more channels, [phase][channel];
- * otherwise as winograd_weight.cl, with 25 elements, all of them at once.
+ * Winograd's F(2x2,4x4), or with KERNEL 5 that of 5x5 by F(3x3,4x4), for
+ * processors, maps in blocks of 16 channels. The four phases of x
+ * (winograd_phases.cl) are so many more channels, [phase][channel]; otherwise as
+ * winograd_weight.cl, with all elements at once.
  */
 #include "lib/items.clh"
 #include "lib/tile.clh"
@@ -27,14 +28,14 @@ inline void kiln_phase_dy(__global const float *map, int rows, int columns, int 
         UNROLL
         for (int i = 4; i < 8; i++)
             PREFETCH(map + ((long)(row0 + i) * columns + column0 + j) * 16);
-        kiln_winograd_outputs_2(g, r);
+        TRANSFORM(outputs)(g, r);
         UNROLL
         for (int i = 0; i < SIDE; i++)
             t[i][j] = r[i];
     }
     UNROLL
     for (int i = 0; i < SIDE; i++) {
-        kiln_winograd_outputs_2(t[i], r);
+        TRANSFORM(outputs)(t[i], r);
         UNROLL
         for (int j = 0; j < SIDE; j++)
             to[(i * SIDE + j) * apart] = r[j];
@@ -107,7 +108,7 @@ KILN_TILE_KERNEL void winograd_phase_weight_taps(__global const float *sums, lon
         __global float *to = dw + w_offset +
                              ((long)o * (map_channels / 16) + channel / 16) * TAPS * SQUARE +
                              channel % 16 * 16;
-        float16 t[2][SIDE], m[SIDE], y[2];
+        float16 t[PHASE_TAPS][SIDE], m[SIDE], y[PHASE_TAPS];
         UNROLL
         for (int j = 0; j < SIDE; j++) {
             UNROLL
@@ -116,15 +117,18 @@ KILN_TILE_KERNEL void winograd_phase_weight_taps(__global const float *sums, lon
                 for (int part = 0; part < parts; part++)
                     m[i] += LOAD16(from + ((long)part * ELEMENTS + i * SIDE + j) * plane);
             }
-            kiln_winograd_gradient_2(m, y);
-            t[0][j] = y[0];
-            t[1][j] = y[1];
+            TRANSFORM(gradient)(m, y);
+            UNROLL
+            for (int i = 0; i < PHASE_TAPS; i++)
+                t[i][j] = y[i];
         }
         UNROLL
-        for (int i = 0; i < 2; i++) {
-            kiln_winograd_gradient_2(t[i], y);
-            STORE16(y[0], to + kiln_phase_tap(phase, i, 0) * SQUARE);
-            STORE16(y[1], to + kiln_phase_tap(phase, i, 1) * SQUARE);
+        for (int i = 0; i < PHASE_TAPS; i++) {
+            TRANSFORM(gradient)(t[i], y);
+            UNROLL
+            for (int j = 0; j < PHASE_TAPS; j++)
+                if (kiln_phase_has_tap(phase, i, j))
+                    STORE16(y[j], to + kiln_phase_tap(phase, i, j) * SQUARE);
         }
     }
 }

@@ -68,7 +68,7 @@ static void prepare_plain(struct cl_builder *builder, const struct kiln_step *st
     cl_end_items(builder, items, cost * 8);
 }
 
-/* Winograd's of processors: for 3x3 of stride 1, or for 4x4 of stride 2. */
+/* Winograd's of processors: for 3x3 of stride 1, or for 4x4 and 5x5 of stride 2. */
 static int winograd_candidate(const kiln_device_state *device, const struct kiln_step *step,
                               struct kiln_candidate *candidate)
 {

@@ -69,7 +69,7 @@ void cl_conv_pixels_prepare(struct cl_builder *, const struct kiln_step *);
 void cl_conv_add_parts(struct cl_builder *, const struct kiln_step_conv *, int64_t parts);
 /* Whether sizes are those of F(4x4,3x3): 3x3, stride 1, undilated, one group. */
 bool cl_conv_is_winograd(const struct kiln_step_conv *);
-/* Whether they are those of F(4x4,2x2): 4x4, stride 2, undilated, one group. */
+/* Whether they are those of winograd_phases.cl: 4x4 or 5x5, stride 2, undilated, one group. */
 bool cl_conv_is_winograd_phases(const struct kiln_step_conv *);
 /* Winograd's F(4x4,3x3): 0 or 1. */
 int cl_conv_winograd_candidate(const kiln_device_state *, const struct kiln_step *,
@@ -79,7 +79,7 @@ void cl_conv_winograd_prepare(struct cl_builder *, const struct kiln_step *);
 int cl_conv_winograd_weight_candidate(const kiln_device_state *, const struct kiln_step *,
                                       struct kiln_candidate *);
 void cl_conv_winograd_weight_prepare(struct cl_builder *, const struct kiln_step *);
-/* Winograd's F(4x4,2x2) for 4x4 of stride 2, forward and the input gradient: 0 or 1. */
+/* Winograd's for the phases of 4x4 and 5x5 of stride 2, forward and the input gradient: 0 or 1. */
 int cl_conv_winograd_phases_candidate(const kiln_device_state *, const struct kiln_step *,
                                       struct kiln_candidate *);
 void cl_conv_winograd_phases_prepare(struct cl_builder *, const struct kiln_step *);

@@ -1,8 +1,8 @@
-/* Convolutions 4x4 of stride 2 and their input gradients by Winograd's algorithm
- * on processors: sizes and launches of kernels/winograd_phases.cl. */
+/* Convolutions 4x4 and 5x5 of stride 2 and their input gradients by Winograd's
+ * algorithm on processors: sizes and launches of kernels/winograd_phases.cl. */
 #include "backends/opencl/conv.h"
 
-enum { BLOCK = 16, TILE = 4, ELEMENTS = 25, PHASES = 4, CHUNK_BYTES = 400 << 10 };
+enum { BLOCK = 16, TILE = 4, PHASES = 4, CHUNK_BYTES = 400 << 10 };
 
 static int64_t divide_up(int64_t a, int64_t b)
 {
@@ -12,7 +12,8 @@ static int64_t divide_up(int64_t a, int64_t b)
 /* A step as convolution: what is source and what target; its geometry as the kernel has it. */
 struct direction {
     bool forward;
-    int64_t map_blocks, source_blocks, target_blocks, passes;
+    int kernel;
+    int64_t elements, map_blocks, source_blocks, target_blocks, passes;
     int64_t rows, columns, target_rows, target_columns, tile_rows, tile_columns, tiles;
     struct kiln_place source, target;
 };
@@ -22,6 +23,8 @@ static struct direction direction_of(const struct kiln_step *step)
     const struct kiln_step_conv *s = &step->as.conv;
     bool forward = step->kind == KILN_STEP_CONV;
     struct direction d = {.forward = forward,
+                          .kernel = (int)s->kh,
+                          .elements = s->kh == 4 ? 25 : 36,
                           .map_blocks = (forward ? s->c : s->o) / BLOCK,
                           .target_blocks = (forward ? s->o : s->c) / BLOCK,
                           .passes = forward ? 1 : PHASES,
@@ -41,7 +44,7 @@ static struct direction direction_of(const struct kiln_step *step)
 bool cl_conv_is_winograd_phases(const struct kiln_step_conv *s)
 {
     const struct kiln_conv *c = &s->conv;
-    return s->kh == 4 && s->kw == 4 && c->stride[0] == 2 && c->stride[1] == 2 &&
+    return (s->kh == 4 || s->kh == 5) && s->kw == s->kh && c->stride[0] == 2 && c->stride[1] == 2 &&
            c->dilation[0] == 1 && c->dilation[1] == 1 && c->groups == 1;
 }
 
@@ -53,7 +56,7 @@ static bool fits(const struct kiln_step_conv *s)
 
 static int64_t local_bytes(const struct direction *d, int64_t chunk)
 {
-    return ELEMENTS * (d->source_blocks * chunk * BLOCK + BLOCK + chunk * 2 * BLOCK + BLOCK) * 4;
+    return d->elements * (d->source_blocks * chunk * BLOCK + BLOCK + chunk * 2 * BLOCK + BLOCK) * 4;
 }
 
 /* Tiles of a work-item, as in conv_winograd.c; 0: not even 7 fit local memory. */
@@ -75,13 +78,13 @@ int cl_conv_winograd_phases_candidate(const kiln_device_state *device, const str
     struct direction d = direction_of(step);
     if (!fits(&step->as.conv) || chunk_of(device, &d) == 0)
         return 0;
-    *candidate =
-        (struct kiln_candidate){.algorithm = CL_CONV_WINOGRAD_PHASES,
-                                .name = "winograd",
-                                .scratch_bytes = d.passes * divide_up(d.target_blocks, 2) *
-                                                 ELEMENTS * d.source_blocks * BLOCK * 2 * BLOCK * 4,
-                                .weight_layout = KILN_LAYOUT_OIHW16I16O,
-                                .winograd = true};
+    *candidate = (struct kiln_candidate){.algorithm = CL_CONV_WINOGRAD_PHASES,
+                                         .name = "winograd",
+                                         .scratch_bytes = d.passes * divide_up(d.target_blocks, 2) *
+                                                          d.elements * d.source_blocks * BLOCK * 2 *
+                                                          BLOCK * 4,
+                                         .weight_layout = KILN_LAYOUT_OIHW16I16O,
+                                         .winograd = true};
     return 1;
 }
 
@@ -101,7 +104,7 @@ static cl_mem geometry_table(struct cl_builder *builder, const struct kiln_step_
     for (int axis = 0; axis < 2; axis++)
         for (int phase = 0; phase < 2; phase++) {
             int pad = s->conv.pad[2 * axis], first = first_of(pad, phase);
-            geometry[9 + 2 * axis + phase] = d->forward ? phase - pad : first - 1;
+            geometry[9 + 2 * axis + phase] = d->forward ? phase - pad : first - (d->kernel - 1) / 2;
             geometry[13 + 2 * axis + phase] = d->forward ? 0 : 2 * first + phase - pad;
         }
     return cl_table(builder, geometry, sizeof geometry);
@@ -111,6 +114,7 @@ void cl_conv_winograd_phases_prepare(struct cl_builder *builder, const struct ki
 {
     const struct kiln_step_conv *s = &step->as.conv;
     struct direction d = direction_of(step);
+    const char *options = d.kernel == 4 ? "" : "-DKERNEL=5";
     int64_t chunk = chunk_of(builder->device, &d), chunks = divide_up(d.tiles, chunk);
     int64_t panels = divide_up(d.target_blocks, 2);
     /* few chunks: each is shared, at the price of transforming its source again */
@@ -120,14 +124,14 @@ void cl_conv_winograd_phases_prepare(struct cl_builder *builder, const struct ki
         groups++;
     int64_t group = divide_up(panels, groups);
     cl_mem table = geometry_table(builder, s, &d);
-    cl_begin(builder, "winograd_phases.cl", "",
+    cl_begin(builder, "winograd_phases.cl", options,
              d.forward ? "winograd_phase_weights" : "winograd_phase_weights_back");
     cl_arg_place(builder, &s->weight);
     cl_arg_scratch(builder, 0);
     cl_arg_int(builder, d.map_blocks);
     cl_arg_int(builder, d.target_blocks);
     cl_end_groups(builder, panels, d.map_blocks, PHASES);
-    cl_begin(builder, "winograd_phases.cl", "", "winograd_phase_tile");
+    cl_begin(builder, "winograd_phases.cl", options, "winograd_phase_tile");
     cl_arg_place(builder, &d.source);
     cl_arg_scratch(builder, 0);
     cl_arg_place(builder, &d.target);

@@ -5,25 +5,24 @@
 enum { BLOCK = 16, TILE = 4 };
 
 struct weight_form {
-    const char *program, *kernel, *taps;
+    const char *program, *options, *kernel, *taps;
     int64_t phases, elements, items; /* work-items that share the elements */
     int64_t x_group, y_group;        /* most channels of a work-item */
     int64_t chunk_bytes;
 };
 
-static const struct weight_form of_3x3 = {
-    "winograd_weight.cl", "winograd_weight", "winograd_weight_taps",
-    .phases = 1,          .elements = 36,    .items = 3,
-    .x_group = 128,       .y_group = 64,     .chunk_bytes = 256 << 10};
-static const struct weight_form of_4x4 = {"winograd_phases_weight.cl",
-                                          "winograd_phase_weight",
-                                          "winograd_phase_weight_taps",
-                                          .phases = 4,
-                                          .elements = 25,
-                                          .items = 1,
-                                          .x_group = 64,
-                                          .y_group = 64,
-                                          .chunk_bytes = 400 << 10};
+#define PHASES(OPTIONS, ELEMENTS)                                                                  \
+    {                                                                                              \
+        "winograd_phases_weight.cl", OPTIONS, "winograd_phase_weight",                             \
+            "winograd_phase_weight_taps", 4, ELEMENTS, 1, 64, 64, 400 << 10                        \
+    }
+static const struct weight_form of_3x3 = {"winograd_weight.cl", "",
+                                          "winograd_weight",    "winograd_weight_taps",
+                                          .phases = 1,          .elements = 36,
+                                          .items = 3,           .x_group = 128,
+                                          .y_group = 64,        .chunk_bytes = 256 << 10};
+static const struct weight_form of_4x4 = PHASES("", 25);
+static const struct weight_form of_5x5 = PHASES("-DKERNEL=5", 36);
 
 static int64_t divide_up(int64_t a, int64_t b)
 {
@@ -51,9 +50,10 @@ static bool plan_weight(const kiln_device_state *device, const struct kiln_step_
                         struct weight_plan *plan)
 {
     enum { WORK_ITEMS = 24, LEAST_SHARE = 32 };
-    const struct weight_form *form = cl_conv_is_winograd(s)          ? &of_3x3
-                                     : cl_conv_is_winograd_phases(s) ? &of_4x4
-                                                                     : NULL;
+    const struct weight_form *form = cl_conv_is_winograd(s)           ? &of_3x3
+                                     : !cl_conv_is_winograd_phases(s) ? NULL
+                                     : s->kh == 4                     ? &of_4x4
+                                                                      : &of_5x5;
     if (!form || s->x_layout != KILN_LAYOUT_NCHW16C || s->y_layout != KILN_LAYOUT_NCHW16C)
         return false;
     int64_t x_channels = s->c * form->phases;
@@ -112,7 +112,7 @@ void cl_conv_winograd_weight_prepare(struct cl_builder *builder, const struct ki
                                 (int32_t)divide_up(s->ow, TILE),
                                 (int32_t)plan.tiles};
     cl_mem table = cl_table(builder, geometry, sizeof geometry);
-    cl_begin(builder, plan.form->program, "", plan.form->kernel);
+    cl_begin(builder, plan.form->program, plan.form->options, plan.form->kernel);
     cl_arg_place(builder, &s->x);
     cl_arg_place(builder, &s->y);
     cl_arg_scratch(builder, 0);
@@ -126,7 +126,7 @@ void cl_conv_winograd_weight_prepare(struct cl_builder *builder, const struct ki
     cl_arg_local(builder, (size_t)plan.local_bytes);
     cl_end_groups(builder, plan.form->items * plan.groups, plan.parts, 1);
 
-    cl_begin(builder, plan.form->program, "", plan.form->taps);
+    cl_begin(builder, plan.form->program, plan.form->options, plan.form->taps);
     cl_arg_scratch(builder, 0);
     cl_arg_place(builder, &s->weight);
     cl_arg_int(builder, plan.x_channels);
