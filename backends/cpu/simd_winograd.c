@@ -7,44 +7,42 @@
 #define ROWS    WINOGRAD_ROWS
 #define COLUMNS (2 * LANES)
 
-static void put_row(float *to, int64_t apart, const lanes r[6])
-{
-    for (int j = 0; j < 6; j++)
-        lanes_put(to + j * apart, r[j]);
-}
-
 void SIMD(cpu_winograd_source)(const struct cpu_winograd_map *map, float *to, int64_t apart)
 {
     lanes t[6][6], d[6], r[6];
+    UNROLL
     for (int j = 0; j < 6; j++) {
-        for (int i = 0; i < 6; i++)
-            d[i] = winograd_pixel(map, i, j);
+        winograd_column(map, j, 6, 1, d);
         winograd_prefetch(map, 6, j, 1);
         winograd_source(d, r);
+        UNROLL
         for (int i = 0; i < 6; i++)
             t[i][j] = r[i];
     }
+    UNROLL
     for (int i = 0; i < 6; i++) {
         winograd_source(t[i], r);
-        put_row(to + i * 6 * apart, apart, r);
+        winograd_put_row(to + i * 6 * apart, apart, r, 6);
     }
 }
 
 static void target(const float *from, int64_t apart, const struct cpu_winograd_map *map)
 {
     lanes t[4][6], m[6], y[4];
+    UNROLL
     for (int j = 0; j < 6; j++) {
+        UNROLL
         for (int i = 0; i < 6; i++)
             m[i] = lanes_at(from + (i * 6 + j) * apart);
         winograd_target(m, y);
+        UNROLL
         for (int i = 0; i < 4; i++)
             t[i][j] = y[i];
     }
-    for (int i = 0; i < 4 && map->row + i < map->rows; i++) {
-        float *line = map->data + ((map->row + i) * map->columns + map->column) * map->pixel;
+    UNROLL
+    for (int i = 0; i < 4; i++) {
         winograd_target(t[i], y);
-        for (int j = 0; j < 4 && map->column + j < map->columns; j++)
-            lanes_put(line + j * map->pixel, y[j]);
+        winograd_put_target(map, i, 1, y);
     }
 }
 
@@ -53,16 +51,20 @@ static void transform_weights(const float *taps, int64_t tap, float *to, int64_t
                               bool reverse)
 {
     lanes t[6][3], g[3], r[6];
+    UNROLL
     for (int j = 0; j < 3; j++) {
+        UNROLL
         for (int i = 0; i < 3; i++)
             g[i] = lanes_at(taps + (reverse ? 8 - i * 3 - j : i * 3 + j) * tap);
         winograd_taps(g, r);
+        UNROLL
         for (int i = 0; i < 6; i++)
             t[i][j] = r[i];
     }
+    UNROLL
     for (int i = 0; i < 6; i++) {
         winograd_taps(t[i], r);
-        put_row(to + i * 6 * apart, apart, r);
+        winograd_put_row(to + i * 6 * apart, apart, r, 6);
     }
 }
 

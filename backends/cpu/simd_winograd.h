@@ -18,6 +18,8 @@
 #include "backends/cpu/simd.h"
 #include "backends/cpu/simd_lanes.h"
 
+#include <stdbool.h>
+
 #define POINT_A 0.625f
 #define POINT_B 1.5f
 #define A2      (POINT_A * POINT_A)
@@ -45,13 +47,51 @@ static inline void winograd_prefetch(const struct cpu_winograd_map *map, int64_t
         __builtin_prefetch((const void *)(at + (uintptr_t)(i * step) * line));
 }
 
-/* Pixel (i, j) of a tile of step 1; zero outside of the map. */
-static inline lanes winograd_pixel(const struct cpu_winograd_map *map, int64_t i, int64_t j)
+/* The loops of a transform, whose arrays are registers then. */
+#ifdef __clang__
+#define UNROLL _Pragma("unroll")
+#else
+#define UNROLL _Pragma("GCC unroll 8")
+#endif
+
+/* Pixels (0, j) .. (n - 1, j) of a tile, step apart; zero outside of the map. */
+static inline void winograd_column(const struct cpu_winograd_map *map, int64_t j, int n,
+                                   int64_t step, lanes *d)
 {
-    int64_t row = map->row + i, column = map->column + j;
-    if (row < 0 || row >= map->rows || column < 0 || column >= map->columns)
-        return (lanes){0};
-    return lanes_at(map->data + (row * map->columns + column) * map->pixel);
+    int64_t at = map->column + j * step, line = step * map->columns * map->pixel;
+    const float *from = map->data + (map->row * map->columns + at) * map->pixel;
+    if (at < 0 || at >= map->columns) {
+        UNROLL
+        for (int i = 0; i < n; i++)
+            d[i] = (lanes){0};
+    } else {
+        UNROLL
+        for (int i = 0; i < n; i++) {
+            int64_t row = map->row + i * step;
+            d[i] = row >= 0 && row < map->rows ? lanes_at(from + i * line) : (lanes){0};
+        }
+    }
+}
+
+/* Row i of a tile's four, step apart, as far as the map goes. */
+static inline void winograd_put_target(const struct cpu_winograd_map *map, int64_t i, int64_t step,
+                                       const lanes y[4])
+{
+    int64_t row = map->row + i * step;
+    float *line = map->data + (row * map->columns + map->column) * map->pixel;
+    if (row >= map->rows)
+        return;
+    UNROLL
+    for (int j = 0; j < 4; j++)
+        if (map->column + j * step < map->columns)
+            lanes_put(line + j * step * map->pixel, y[j]);
+}
+
+static inline void winograd_put_row(float *to, int64_t apart, const lanes *r, int n)
+{
+    UNROLL
+    for (int j = 0; j < n; j++)
+        lanes_put(to + j * apart, r[j]);
 }
 
 /* Bt d, six pixels */

@@ -22,37 +22,39 @@
 static void NAME(source)(const struct cpu_winograd_map *map, float *to, int64_t apart)
 {
     lanes t[SIDE][SIDE], d[SIDE], r[SIDE];
+    UNROLL
     for (int j = 0; j < SIDE; j++) {
         winograd_prefetch(map, SIDE, j, map->step);
-        if (!column(map, j, SIDE, d))
-            for (int i = 0; i < SIDE; i++)
-                d[i] = (lanes){0};
+        winograd_column(map, j, SIDE, map->step, d);
         TRANSFORM(source)(d, r);
+        UNROLL
         for (int i = 0; i < SIDE; i++)
             t[i][j] = r[i];
     }
+    UNROLL
     for (int i = 0; i < SIDE; i++) {
         TRANSFORM(source)(t[i], r);
-        put_row(SIDE, to + i * SIDE * apart, apart, r);
+        winograd_put_row(to + i * SIDE * apart, apart, r, SIDE);
     }
 }
 
 static void NAME(target)(const float *from, int64_t apart, const struct cpu_winograd_map *map)
 {
     lanes t[4][SIDE], m[SIDE], y[4];
+    UNROLL
     for (int j = 0; j < SIDE; j++) {
+        UNROLL
         for (int i = 0; i < SIDE; i++)
             m[i] = lanes_at(from + (i * SIDE + j) * apart);
         TRANSFORM(target)(m, y);
+        UNROLL
         for (int i = 0; i < 4; i++)
             t[i][j] = y[i];
     }
-    for (int i = 0; i < 4 && map->row + i * map->step < map->rows; i++) {
-        float *line =
-            map->data + ((map->row + i * map->step) * map->columns + map->column) * map->pixel;
+    UNROLL
+    for (int i = 0; i < 4; i++) {
         TRANSFORM(target)(t[i], y);
-        for (int j = 0; j < 4 && map->column + j * map->step < map->columns; j++)
-            lanes_put(line + j * map->step * map->pixel, y[j]);
+        winograd_put_target(map, i, map->step, y);
     }
 }
 
@@ -61,19 +63,23 @@ static void NAME(transform_weights)(const float *taps, int64_t tap, int phase, f
                                     int64_t apart, bool reverse)
 {
     lanes t[SIDE][TAPS], g[TAPS], r[SIDE];
+    UNROLL
     for (int j = 0; j < TAPS; j++) {
+        UNROLL
         for (int i = 0; i < TAPS; i++) {
             int row = reverse ? TAPS - 1 - i : i, column = reverse ? TAPS - 1 - j : j;
             g[i] =
                 HAS_TAP(phase, row, column) ? lanes_at(taps + TAP(row, column) * tap) : (lanes){0};
         }
         TRANSFORM(taps)(g, r);
+        UNROLL
         for (int i = 0; i < SIDE; i++)
             t[i][j] = r[i];
     }
+    UNROLL
     for (int i = 0; i < SIDE; i++) {
         TRANSFORM(taps)(t[i], r);
-        put_row(SIDE, to + i * SIDE * apart, apart, r);
+        winograd_put_row(to + i * SIDE * apart, apart, r, SIDE);
     }
 }
 
@@ -97,18 +103,19 @@ static void NAME(weights)(const float *taps, int64_t tap, int64_t row, int phase
 static void NAME(outputs)(const struct cpu_winograd_map *map, float *to, int64_t apart)
 {
     lanes t[SIDE][4], g[4], r[SIDE];
+    UNROLL
     for (int j = 0; j < 4; j++) {
         winograd_prefetch(map, 4, j, map->step);
-        if (!column(map, j, 4, g))
-            for (int i = 0; i < 4; i++)
-                g[i] = (lanes){0};
+        winograd_column(map, j, 4, map->step, g);
         TRANSFORM(outputs)(g, r);
+        UNROLL
         for (int i = 0; i < SIDE; i++)
             t[i][j] = r[i];
     }
+    UNROLL
     for (int i = 0; i < SIDE; i++) {
         TRANSFORM(outputs)(t[i], r);
-        put_row(SIDE, to + i * SIDE * apart, apart, r);
+        winograd_put_row(to + i * SIDE * apart, apart, r, SIDE);
     }
 }
 
@@ -116,18 +123,23 @@ static void NAME(taps)(const float *sums, int64_t apart, int64_t parts, int phas
                        int64_t tap)
 {
     lanes t[TAPS][SIDE], m[SIDE], y[TAPS];
+    UNROLL
     for (int j = 0; j < SIDE; j++) {
+        UNROLL
         for (int i = 0; i < SIDE; i++) {
             m[i] = lanes_at(sums + (i * SIDE + j) * apart);
             for (int64_t part = 1; part < parts; part++)
                 m[i] += lanes_at(sums + (part * SIDE * SIDE + i * SIDE + j) * apart);
         }
         TRANSFORM(gradient)(m, y);
+        UNROLL
         for (int i = 0; i < TAPS; i++)
             t[i][j] = y[i];
     }
+    UNROLL
     for (int i = 0; i < TAPS; i++) {
         TRANSFORM(gradient)(t[i], y);
+        UNROLL
         for (int j = 0; j < TAPS; j++)
             if (HAS_TAP(phase, i, j))
                 lanes_put(out + TAP(i, j) * tap, y[j]);

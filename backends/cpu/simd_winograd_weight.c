@@ -9,16 +9,19 @@
 static void outputs(const struct cpu_winograd_map *map, float *to, int64_t apart)
 {
     lanes t[6][4], g[4], r[6];
+    UNROLL
     for (int j = 0; j < 4; j++) {
         winograd_prefetch(map, 4, j, 1);
-        for (int i = 0; i < 4; i++)
-            g[i] = winograd_pixel(map, i, j);
+        winograd_column(map, j, 4, 1, g);
         winograd_outputs(g, r);
+        UNROLL
         for (int i = 0; i < 6; i++)
             t[i][j] = r[i];
     }
+    UNROLL
     for (int i = 0; i < 6; i++) {
         winograd_outputs(t[i], r);
+        UNROLL
         for (int j = 0; j < 6; j++)
             lanes_put(to + (i * 6 + j) * apart, r[j]);
     }
@@ -61,18 +64,23 @@ static void taps(const float *sums, int64_t apart, int64_t parts, int phase, flo
 {
     (void)phase;
     lanes t[3][6], m[6], y[3];
+    UNROLL
     for (int j = 0; j < 6; j++) {
+        UNROLL
         for (int i = 0; i < 6; i++) {
             m[i] = lanes_at(sums + (i * 6 + j) * apart);
             for (int64_t part = 1; part < parts; part++)
                 m[i] += lanes_at(sums + (part * 36 + i * 6 + j) * apart);
         }
         winograd_gradient(m, y);
+        UNROLL
         for (int i = 0; i < 3; i++)
             t[i][j] = y[i];
     }
+    UNROLL
     for (int i = 0; i < 3; i++) {
         winograd_gradient(t[i], y);
+        UNROLL
         for (int j = 0; j < 3; j++)
             lanes_put(out + (i * 3 + j) * tap, y[j]);
     }
