@@ -54,12 +54,14 @@ static inline void winograd_prefetch(const struct cpu_winograd_map *map, int64_t
 #define UNROLL _Pragma("GCC unroll 8")
 #endif
 
-/* Pixels (0, j) .. (n - 1, j) of a tile, step apart; zero outside of the map. */
+/* Pixels (0, j) .. (n - 1, j) of a tile, step apart; zero outside of the map. The
+ * first may lie outside: a number, not a pointer. */
 static inline void winograd_column(const struct cpu_winograd_map *map, int64_t j, int n,
                                    int64_t step, lanes *d)
 {
     int64_t at = map->column + j * step, line = step * map->columns * map->pixel;
-    const float *from = map->data + (map->row * map->columns + at) * map->pixel;
+    uintptr_t from = (uintptr_t)map->data +
+                     (uintptr_t)((map->row * map->columns + at) * map->pixel) * sizeof(float);
     if (at < 0 || at >= map->columns) {
         UNROLL
         for (int i = 0; i < n; i++)
@@ -68,7 +70,9 @@ static inline void winograd_column(const struct cpu_winograd_map *map, int64_t j
         UNROLL
         for (int i = 0; i < n; i++) {
             int64_t row = map->row + i * step;
-            d[i] = row >= 0 && row < map->rows ? lanes_at(from + i * line) : (lanes){0};
+            bool inside = row >= 0 && row < map->rows;
+            const void *pixel = (const void *)(from + (uintptr_t)(i * line) * sizeof(float));
+            d[i] = inside ? lanes_at(pixel) : (lanes){0};
         }
     }
 }
@@ -78,9 +82,9 @@ static inline void winograd_put_target(const struct cpu_winograd_map *map, int64
                                        const lanes y[4])
 {
     int64_t row = map->row + i * step;
-    float *line = map->data + (row * map->columns + map->column) * map->pixel;
     if (row >= map->rows)
         return;
+    float *line = map->data + (row * map->columns + map->column) * map->pixel;
     UNROLL
     for (int j = 0; j < 4; j++)
         if (map->column + j * step < map->columns)
