@@ -171,13 +171,13 @@ static enum kiln_status sgemm_prepare(struct cpu_task *task, struct kiln_error *
 #define PART_M     192
 #define PART_N     512
 #define LEAST_PART 64
-#define STEP       16
+#define PART_STEP  16
 
-/* The size of about n / count parts alike, a multiple of STEP. */
+/* The size of about n / count parts alike, a multiple of PART_STEP. */
 static int64_t even_part(int64_t n, int64_t count)
 {
     int64_t part = (n + count - 1) / count;
-    return (part + STEP - 1) / STEP * STEP;
+    return (part + PART_STEP - 1) / PART_STEP * PART_STEP;
 }
 
 static enum kiln_status run_parts(struct cpu_task *task, cpu_gemm_fn *gemm)

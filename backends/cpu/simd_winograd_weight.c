@@ -21,9 +21,7 @@ static void outputs(const struct cpu_winograd_map *map, float *to, int64_t apart
     UNROLL
     for (int i = 0; i < 6; i++) {
         winograd_outputs(t[i], r);
-        UNROLL
-        for (int j = 0; j < 6; j++)
-            lanes_put(to + (i * 6 + j) * apart, r[j]);
+        winograd_put_row(to + i * 6 * apart, apart, r, 6);
     }
 }
 

@@ -11,7 +11,7 @@ struct weight_form {
     int64_t chunk_bytes;
 };
 
-#define PHASES(OPTIONS, ELEMENTS)                                                                  \
+#define PHASES_FORM(OPTIONS, ELEMENTS)                                                             \
     {                                                                                              \
         "winograd_phases_weight.cl", OPTIONS, "winograd_phase_weight",                             \
             "winograd_phase_weight_taps", 4, ELEMENTS, 1, 64, 64, 400 << 10                        \
@@ -21,8 +21,8 @@ static const struct weight_form of_3x3 = {"winograd_weight.cl", "",
                                           .phases = 1,          .elements = 36,
                                           .items = 3,           .x_group = 128,
                                           .y_group = 64,        .chunk_bytes = 256 << 10};
-static const struct weight_form of_4x4 = PHASES("", 25);
-static const struct weight_form of_5x5 = PHASES("-DKERNEL=5", 36);
+static const struct weight_form of_4x4 = PHASES_FORM("", 25);
+static const struct weight_form of_5x5 = PHASES_FORM("-DKERNEL=5", 36);
 
 static int64_t divide_up(int64_t a, int64_t b)
 {
