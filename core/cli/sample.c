@@ -4,6 +4,7 @@
 
 #include "core/cli/sampling.h"
 #include "core/cli/stats.h"
+#include "core/run/sample_image.h"
 
 static bool show_progress(void *user, int64_t done, int64_t total)
 {
@@ -29,15 +30,36 @@ static double clock_now(void)
     return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
 }
 
+/* Raw samples go to their file as they come: there may be very many. */
+static enum kiln_status write_raw(void *user, const float *samples, int64_t count,
+                                  struct kiln_error *error)
+{
+    struct kiln_sampling *s = user;
+    if (!s->raw_file)
+        return KILN_OK;
+    double start = clock_now();
+    struct kiln_shape shape = kiln_sampler_sample_shape(s->sampler, count);
+    kiln_safetensors_writer_data(s->raw_file, samples,
+                                 kiln_shape_count(&shape) * (int64_t)sizeof *samples);
+    s->seconds -= clock_now() - start;
+    return kiln_safetensors_writer_status(s->raw_file, error);
+}
+
 static enum kiln_status draw(struct kiln_sampling *s, struct kiln_error *error)
 {
     struct kiln_shape shape = kiln_sampler_sample_shape(s->sampler, s->job.count);
-    enum kiln_status status = kiln_sampling_allocate(&s->samples, shape, error);
+    enum kiln_status status = KILN_OK;
+    if (s->image || s->animation)
+        status = kiln_sampling_allocate(&s->samples, shape, error);
+    if (!status && s->raw)
+        status = kiln_samples_begin_raw(s->raw, &shape, s->labels, &s->raw_file, error);
     double start = clock_now();
     if (!status)
         status = kiln_sampler_run(s->sampler, &s->job, s->samples, error);
-    s->seconds = clock_now() - start;
+    s->seconds += clock_now() - start;
     kiln_progress_finish(&s->progress);
+    if (!status && s->raw)
+        status = kiln_safetensors_writer_commit(&s->raw_file, error);
     return status ? status : kiln_sampling_write(s, error);
 }
 
@@ -45,6 +67,7 @@ static enum kiln_status run(const struct kiln_cli *cli, struct kiln_error *error
 {
     struct kiln_sampling s = {.cli = cli, .stop = kiln_cli_stop()};
     s.job.progress = show_progress;
+    s.job.take = write_raw;
     s.job.user = &s;
     enum kiln_status status = kiln_trained_open(cli, false, &s.trained, error);
     if (!status)
@@ -53,6 +76,7 @@ static enum kiln_status run(const struct kiln_cli *cli, struct kiln_error *error
         status = kiln_sampling_prepare(&s, error);
     if (!status)
         status = draw(&s, error);
+    kiln_safetensors_writer_abort(&s.raw_file);
     kiln_sampler_destroy(&s.sampler);
     kiln_trained_close(&s.trained);
     free(s.noise);

@@ -65,10 +65,6 @@ static enum kiln_status print_result(const struct kiln_sampling *s, struct kiln_
 enum kiln_status kiln_sampling_write(const struct kiln_sampling *s, struct kiln_error *error)
 {
     struct kiln_shape shape = kiln_sampler_sample_shape(s->sampler, s->job.count);
-    enum kiln_status status = KILN_OK;
-    if (s->raw)
-        status = kiln_samples_write_raw(s->raw, s->samples, &shape, s->labels, error);
-    if (!status)
-        status = write_images(s, &shape, error);
+    enum kiln_status status = write_images(s, &shape, error);
     return status ? status : print_result(s, error);
 }

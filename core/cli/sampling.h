@@ -7,6 +7,7 @@
 #include "core/cli/progress.h"
 #include "core/cli/stop.h"
 #include "core/cli/trained.h"
+#include "core/run/safetensors.h"
 #include "core/run/sample.h"
 
 struct kiln_sampling {
@@ -15,13 +16,15 @@ struct kiln_sampling {
     kiln_sampler *sampler;
     struct kiln_sample_job job;
     int columns; /* of the grid; 0 = near-square */
-    float *noise, *samples, *frames;
-    struct kiln_known known; /* for inpainting */
-    int32_t *labels; /* of the samples, or NULL */
+    float *noise, *frames;
+    float *samples;                /* all of them for the grid or the animation, else NULL */
+    struct kiln_known known;       /* for inpainting */
+    int32_t *labels;               /* of the samples, or NULL */
     char *image, *raw, *animation; /* paths, or NULL */
     kiln_progress *progress;
     const volatile sig_atomic_t *stop;
-    double seconds;
+    kiln_safetensors_writer *raw_file; /* open while samples are drawn for raw */
+    double seconds;                    /* of drawing, the writing of raw left out */
 };
 
 /* sample_prepare.c: everything between the opened RUN and the first batch: the

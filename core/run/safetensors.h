@@ -112,6 +112,9 @@ void kiln_safetensors_writer_begin(kiln_safetensors_writer *);
 /* Appends elements of the declared tensors in order: bytes of any pieces,
  * little-endian. */
 void kiln_safetensors_writer_data(kiln_safetensors_writer *, const void *data, int64_t bytes);
+/* The first failure so far, for one who would rather stop than write on. */
+enum kiln_status kiln_safetensors_writer_status(const kiln_safetensors_writer *,
+                                                struct kiln_error *);
 /* Puts the file in place; consumes the writer, also on failure. KILN_INPUT if
  * the bytes given are not those declared. */
 enum kiln_status kiln_safetensors_writer_commit(kiln_safetensors_writer **, struct kiln_error *);

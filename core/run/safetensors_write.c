@@ -203,6 +203,12 @@ void kiln_safetensors_writer_data(kiln_safetensors_writer *writer, const void *d
     writer->written += bytes;
 }
 
+enum kiln_status kiln_safetensors_writer_status(const kiln_safetensors_writer *writer,
+                                                struct kiln_error *error)
+{
+    return writer->status ? kiln_fail(error, writer->status, "%s", writer->error.text) : KILN_OK;
+}
+
 enum kiln_status kiln_safetensors_writer_commit(kiln_safetensors_writer **result,
                                                 struct kiln_error *error)
 {
@@ -211,10 +217,8 @@ enum kiln_status kiln_safetensors_writer_commit(kiln_safetensors_writer **result
         kiln_safetensors_writer_begin(writer);
     if (writer->written != writer->declared)
         fail(writer, KILN_INPUT, "data", "fewer bytes than were declared");
-    enum kiln_status status = writer->status;
-    if (status)
-        kiln_fail(error, status, "%s", writer->error.text);
-    else
+    enum kiln_status status = kiln_safetensors_writer_status(writer, error);
+    if (!status)
         status = kiln_output_commit(&writer->output, error);
     kiln_safetensors_writer_abort(result);
     return status;

@@ -80,13 +80,17 @@ struct kiln_sample_job {
     /* Called after each iteration (may be NULL): done of total; false stops
      * the job with KILN_INTERRUPTED. */
     bool (*progress)(void *user, int64_t done, int64_t total);
+    /* Called with the samples of each batch, count of them after those before
+     * (may be NULL); they are valid during the call. A failure ends the job. */
+    enum kiln_status (*take)(void *user, const float *samples, int64_t count, struct kiln_error *);
     void *user;
 };
 
 /* Writes the initial noise of the job's samples, [count, ...]. */
 enum kiln_status kiln_sampler_noise(kiln_sampler *, const struct kiln_sample_job *, float *noise,
                                     struct kiln_error *);
-/* Writes the samples, [count, ...]; pictures are clamped to 0..1. */
+/* Writes the samples, [count, ...], and hands them to take; pictures are clamped
+ * to 0..1. samples NULL: only take sees them. */
 enum kiln_status kiln_sampler_run(kiln_sampler *, const struct kiln_sample_job *, float *samples,
                                   struct kiln_error *);
 

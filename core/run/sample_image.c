@@ -5,7 +5,6 @@
 
 #include "core/run/image_grid.h"
 #include "core/run/plot.h"
-#include "core/run/safetensors.h"
 
 enum kiln_status kiln_samples_draw(const float *samples, const struct kiln_shape *shape,
                                    int columns, const double range[4], struct kiln_image *image,
@@ -38,14 +37,14 @@ enum kiln_status kiln_samples_write_png(const char *path, const float *samples,
     return status;
 }
 
-enum kiln_status kiln_samples_write_raw(const char *path, const float *samples,
-                                        const struct kiln_shape *shape, const int32_t *label,
+enum kiln_status kiln_samples_begin_raw(const char *path, const struct kiln_shape *shape,
+                                        const int32_t *label, kiln_safetensors_writer **result,
                                         struct kiln_error *error)
 {
-    kiln_safetensors_writer *writer;
-    enum kiln_status status = kiln_safetensors_writer_create(path, &writer, error);
+    enum kiln_status status = kiln_safetensors_writer_create(path, result, error);
     if (status)
         return status;
+    kiln_safetensors_writer *writer = *result;
     const struct kiln_shape labels = {.n = 1, .d = {shape->d[0]}};
     if (label)
         kiln_safetensors_writer_tensor(writer, "labels", KILN_TENSOR_I64, 1, labels.d);
@@ -55,9 +54,7 @@ enum kiln_status kiln_samples_write_raw(const char *path, const float *samples,
         int64_t wide = label[i];
         kiln_safetensors_writer_data(writer, &wide, sizeof wide);
     }
-    kiln_safetensors_writer_data(writer, samples,
-                                 kiln_shape_count(shape) * (int64_t)sizeof *samples);
-    return kiln_safetensors_writer_commit(&writer, error);
+    return KILN_OK;
 }
 
 static bool fits(const struct kiln_tensor *tensor, const struct kiln_shape *shape)

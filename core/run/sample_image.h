@@ -6,6 +6,7 @@
 #define KILN_RUN_SAMPLE_IMAGE_H
 
 #include "core/run/png_write.h"
+#include "core/run/safetensors.h"
 
 /* One image of samples: f32 [n, c, h, w] in 0..1 as a grid, or points [n, 2] as
  * a plot of range x_min, x_max, y_min, y_max; NULL = the points'. columns 0:
@@ -23,10 +24,10 @@ enum kiln_status kiln_samples_write_animation(const char *path, int n_frames, co
                                               const float *samples, const struct kiln_shape *shape,
                                               int columns, int n_texts,
                                               const struct kiln_png_text *, struct kiln_error *);
-/* A safetensors file with f32 "samples" of the shape and, where label is not
- * NULL, int64 "labels" [n]. */
-enum kiln_status kiln_samples_write_raw(const char *path, const float *samples,
-                                        const struct kiln_shape *shape, const int32_t *label,
+/* Begins a safetensors file with, where label is not NULL, int64 "labels" [n] and
+ * f32 "samples" of the shape, which the caller hands to the writer in order. */
+enum kiln_status kiln_samples_begin_raw(const char *path, const struct kiln_shape *shape,
+                                        const int32_t *label, kiln_safetensors_writer **,
                                         struct kiln_error *);
 /*
  * Reads the tensor "noise" of a safetensors file: f32 [n, ...] with n >= 1 and

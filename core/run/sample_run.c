@@ -57,7 +57,8 @@ static int64_t batch_count(const kiln_sampler *sampler, const struct kiln_sample
     return rest < sampler->request.batch ? rest : sampler->request.batch;
 }
 
-/* Copies what a batch shows: pictures within 0..1, known pixels as they are. */
+/* Copies what a batch shows: pictures within 0..1, known pixels as they are. out
+ * may be the sampler's own buffer. */
 static void copy_samples(const kiln_sampler *sampler, const struct kiln_sample_job *job,
                          int64_t count, float *out)
 {
@@ -65,7 +66,7 @@ static void copy_samples(const kiln_sampler *sampler, const struct kiln_sample_j
     const float *drawn = sampler->sample_buffer;
     int64_t elements = sampler->sample_elements, n = count * elements;
     if (sampler->points) {
-        memcpy(out, drawn, (size_t)n * sizeof *out);
+        memmove(out, drawn, (size_t)n * sizeof *out);
         return;
     }
     for (int64_t i = 0; i < n; i++)
@@ -199,9 +200,13 @@ enum kiln_status kiln_sampler_run(kiln_sampler *sampler, const struct kiln_sampl
         status = load_batch(sampler, job, done, error);
         if (!status)
             status = run_batch(sampler, job, job->first + done, error);
-        if (!status)
-            copy_samples(sampler, job, batch_count(sampler, job, done),
-                         samples + done * sampler->sample_elements);
+        if (status)
+            return status;
+        int64_t count = batch_count(sampler, job, done);
+        float *out = samples ? samples + done * sampler->sample_elements : sampler->sample_buffer;
+        copy_samples(sampler, job, count, out);
+        if (job->take)
+            status = job->take(job->user, out, count, error);
     }
     return status;
 }
