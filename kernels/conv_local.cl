@@ -61,17 +61,13 @@ inline float kiln_reader(__global const float *image, __global const int *tap, i
 
 /* Stores a row of the result per channel and a column per pixel of all images. */
 #define STORE_MAPS(target, maps, map)                                                              \
-    for (int j = 0; j < PART; j++) {                                                               \
-        const int column = column0 + tx + 16 * j;                                                  \
-        if (column >= columns)                                                                     \
-            continue;                                                                              \
-        __global float *to = (target) + (long)(column / (map)) * (maps) * (map) + column % (map);  \
-        for (int i = 0; i < PART; i++) {                                                           \
-            const int row = row0 + ty + 16 * i;                                                    \
-            if (row < rows)                                                                        \
-                to[(long)row * (map)] = sum[i][j];                                                 \
-        }                                                                                          \
-    }
+    UNROLL for (int i = 0; i < PART; i++)                                                          \
+        UNROLL for (int j = 0; j < PART; j++) {                                                    \
+            const int row = row0 + TILE_ROW(i, j), column = column0 + TILE_COLUMN(i, j);           \
+            if (row < rows && column < columns)                                                    \
+                (target)[((long)(column / (map)) * (maps) + row) * (map) + column % (map)] =       \
+                    SUM(i, j);                                                                     \
+        }
 
 #define LEFT_BY_DEPTH 1
 #define RIGHT_BY_DEPTH 0
@@ -151,10 +147,10 @@ KILN_LOCAL_KERNEL void conv_weight_grad_local(__global const float *x, long x_of
     dy += y_offset;
     LOCAL_PRODUCT(part * share * map, min((part + 1) * share * map, depth))
     __global float *to = dw + w_offset + (long)part * rows * columns;
-    for (int i = 0; i < PART; i++)
-        for (int j = 0; j < PART; j++) {
-            const int row = row0 + ty + 16 * i, column = column0 + tx + 16 * j;
+    UNROLL for (int i = 0; i < PART; i++)
+        UNROLL for (int j = 0; j < PART; j++) {
+            const int row = row0 + TILE_ROW(i, j), column = column0 + TILE_COLUMN(i, j);
             if (row < rows && column < columns)
-                to[(long)row * columns + column] = sum[i][j];
+                to[(long)row * columns + column] = SUM(i, j);
         }
 }

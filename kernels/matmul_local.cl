@@ -21,10 +21,10 @@ KILN_LOCAL_KERNEL void matmul_local(__global const float *a, long a_offset, __gl
     __global const float *bp = b + b_offset + batch * b_batch + column0 * b_column;
     LOCAL_PRODUCT(0, depth)
     __global float *to = c + c_offset + batch * c_batch;
-    for (int i = 0; i < PART; i++)
-        for (int j = 0; j < PART; j++) {
-            const int row = row0 + ty + 16 * i, column = column0 + tx + 16 * j;
+    UNROLL for (int i = 0; i < PART; i++)
+        UNROLL for (int j = 0; j < PART; j++) {
+            const int row = row0 + TILE_ROW(i, j), column = column0 + TILE_COLUMN(i, j);
             if (row < rows && column < columns)
-                to[row * c_row + column] = sum[i][j];
+                to[row * c_row + column] = SUM(i, j);
         }
 }

@@ -72,6 +72,7 @@ static enum kiln_status cl_open(int index, const struct kiln_device_options *opt
         cl_device_caps(device->platform, device->id, &device->caps);
         device->cpu_like = cl_device_cpu_like(device->id);
         device->reference = options->reference;
+        device->round_products = options->round_products;
         status = prepare_device(device, options, error);
     }
     if (status != KILN_OK) {

@@ -120,7 +120,8 @@ void cl_conv_prepare(struct cl_builder *builder, const struct kiln_step *step)
         cl_conv_weight_prepare(builder, step);
     else if (step->algorithm == CL_CONV_TILE)
         cl_conv_tile_prepare(builder, step);
-    else if (step->algorithm == CL_CONV_LOCAL || step->algorithm == CL_CONV_LOCAL_LARGE)
+    else if (step->algorithm == CL_CONV_LOCAL || step->algorithm == CL_CONV_LOCAL_LARGE ||
+             step->algorithm == CL_CONV_ENGINE || step->algorithm == CL_CONV_ENGINE_LARGE)
         cl_conv_local_prepare(builder, step);
     else if (step->algorithm == CL_CONV_WINOGRAD && step->kind == KILN_STEP_CONV_WEIGHT_GRAD)
         cl_conv_winograd_weight_prepare(builder, step);

@@ -15,7 +15,9 @@ enum cl_conv_algorithm {
     CL_CONV_PIXELS,
     CL_CONV_WINOGRAD,
     CL_CONV_WINOGRAD_LOCAL,
-    CL_CONV_WINOGRAD_PHASES
+    CL_CONV_WINOGRAD_PHASES,
+    CL_CONV_ENGINE,
+    CL_CONV_ENGINE_LARGE
 };
 
 enum { CL_CONV_MAX_SIDE = 64 }; /* taps of one axis */
@@ -87,8 +89,8 @@ void cl_conv_winograd_phases_prepare(struct cl_builder *, const struct kiln_step
 int cl_conv_winograd_local_candidate(const kiln_device_state *, const struct kiln_step *,
                                      struct kiln_candidate *);
 void cl_conv_winograd_local_prepare(struct cl_builder *, const struct kiln_step *);
-/* Those of GPUs, for dense operands. */
-int cl_conv_local_candidates(const kiln_device_state *, const struct kiln_step *,
+/* Those of GPUs, for dense operands, and by matrix engines where they may be used. */
+int cl_conv_local_candidates(kiln_device_state *, const struct kiln_step *,
                              struct kiln_candidate *);
 void cl_conv_local_prepare(struct cl_builder *, const struct kiln_step *);
 void cl_conv_tile_prepare(struct cl_builder *, const struct kiln_step *);

@@ -33,7 +33,7 @@ static struct sizes sizes_of(const struct kiln_step *step)
     return sizes;
 }
 
-int cl_conv_local_candidates(const kiln_device_state *device, const struct kiln_step *step,
+int cl_conv_local_candidates(kiln_device_state *device, const struct kiln_step *step,
                              struct kiln_candidate *candidates)
 {
     const struct kiln_step_conv *s = &step->as.conv;
@@ -52,9 +52,19 @@ int cl_conv_local_candidates(const kiln_device_state *device, const struct kiln_
     large.algorithm = CL_CONV_LOCAL_LARGE;
     large.name = "local128";
     bool prefer_large = sizes.rows >= 128 && sizes.columns >= 128 * 64;
-    candidates[0] = prefer_large ? large : local;
-    candidates[1] = prefer_large ? local : large;
-    return 2;
+    int n = 0;
+    if (cl_engine_usable(device)) {
+        struct kiln_candidate engine = local, large_engine = large;
+        engine.algorithm = CL_CONV_ENGINE;
+        engine.name = "engine64";
+        large_engine.algorithm = CL_CONV_ENGINE_LARGE;
+        large_engine.name = "engine128";
+        candidates[n++] = prefer_large ? large_engine : engine;
+        candidates[n++] = prefer_large ? engine : large_engine;
+    }
+    candidates[n++] = prefer_large ? large : local;
+    candidates[n++] = prefer_large ? local : large;
+    return n;
 }
 
 static cl_mem shape_table(struct cl_builder *builder, const struct kiln_step_conv *s)
@@ -95,11 +105,14 @@ void cl_conv_local_prepare(struct cl_builder *builder, const struct kiln_step *s
     struct sizes sizes = sizes_of(step);
     bool backward = step->kind == KILN_STEP_CONV_INPUT_GRAD;
     bool weights = step->kind == KILN_STEP_CONV_WEIGHT_GRAD;
-    int64_t side = step->algorithm == CL_CONV_LOCAL_LARGE ? 128 : 64;
+    bool engine = step->algorithm == CL_CONV_ENGINE || step->algorithm == CL_CONV_ENGINE_LARGE;
+    bool large = step->algorithm == CL_CONV_LOCAL_LARGE || step->algorithm == CL_CONV_ENGINE_LARGE;
+    int64_t side = large ? 128 : 64;
+    const struct cl_local_options options = cl_local_options(builder->device, side, engine);
     cl_mem shape = shape_table(builder, s);
     cl_mem taps =
         tap_table(builder, s, backward ? s->o : s->c, backward ? s->oh * s->ow : s->h * s->w);
-    cl_begin(builder, "conv_local.cl", side == 128 ? "-DSIDE=128" : "",
+    cl_begin(builder, "conv_local.cl", options.text,
              backward  ? "conv_input_grad_local"
              : weights ? "conv_weight_grad_local"
                        : "conv_local");

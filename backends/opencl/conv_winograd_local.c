@@ -121,7 +121,7 @@ static void multiply(struct cl_builder *builder, const struct kiln_step *step,
     bool large = m >= 128 && n >= 128 &&
                  divide_up(m, 128) * divide_up(n, 128) * product.batch >=
                      (int64_t)builder->device->caps.compute_units * 2;
-    cl_matmul_local(builder, &product, large ? 128 : 64);
+    cl_matmul_local(builder, &product, large ? 128 : 64, false);
 }
 
 static void prepare_gradient(struct cl_builder *builder, const struct kiln_step *step,

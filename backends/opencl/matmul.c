@@ -1,7 +1,8 @@
 /* Matrix products: the ways to do them, and all launches but CLBlast's. */
 #include "backends/opencl/opencl.h"
 
-enum { PLAIN, TILE, LOCAL, LOCAL_LARGE, BLAST };
+#include <stdio.h>
+
 enum { TILE_ROWS = 14, TILE_COLUMNS = 32, PAGE_ELEMENTS = 1024, SMALL_WORK = 1 << 20 };
 
 static int64_t divide_up(int64_t a, int64_t b)
@@ -32,9 +33,19 @@ static void prepare_plain(struct cl_builder *builder, const struct kiln_step_mat
     cl_end_items(builder, s->batch * s->m * s->n, s->k * 2);
 }
 
-void cl_matmul_local(struct cl_builder *builder, const struct kiln_step_matmul *s, int64_t side)
+struct cl_local_options cl_local_options(const kiln_device_state *device, int64_t side, bool engine)
 {
-    cl_begin(builder, "matmul_local.cl", side == 128 ? "-DSIDE=128" : "", "matmul_local");
+    struct cl_local_options options;
+    snprintf(options.text, sizeof options.text, "%s%s%s", side == 128 ? "-DSIDE=128" : "",
+             side == 128 && engine ? " " : "", engine ? device->engine : "");
+    return options;
+}
+
+void cl_matmul_local(struct cl_builder *builder, const struct kiln_step_matmul *s, int64_t side,
+                     bool engine)
+{
+    const struct cl_local_options options = cl_local_options(builder->device, side, engine);
+    cl_begin(builder, "matmul_local.cl", options.text, "matmul_local");
     all_arguments(builder, s);
     const int64_t groups[3] = {divide_up(s->n, side), divide_up(s->m, side), s->batch};
     const size_t local[3] = {256, 1, 1};
@@ -131,14 +142,16 @@ static void prepare_tile(struct cl_builder *builder, const struct kiln_step_matm
     cl_end_groups(builder, divide_up(s->m, TILE_ROWS), t.panels, s->batch);
 }
 
+/* Two sizes of tiles, the better guess first: large ones reuse more, but must
+ * occupy the device. */
 static int local_candidates(const kiln_device_state *device, const struct kiln_step_matmul *s,
-                            struct kiln_candidate *candidates)
+                            bool engine, struct kiln_candidate *candidates)
 {
-    if (device->cpu_like || device->caps.work_group_size < 256)
-        return 0;
-    const struct kiln_candidate small = {.algorithm = LOCAL, .name = "local64"};
-    const struct kiln_candidate large = {.algorithm = LOCAL_LARGE, .name = "local128"};
-    /* large tiles reuse more, but must occupy the device */
+    const struct kiln_candidate small = {.algorithm = engine ? CL_MATMUL_ENGINE : CL_MATMUL_LOCAL,
+                                         .name = engine ? "engine64" : "local64"};
+    const struct kiln_candidate large = {.algorithm = engine ? CL_MATMUL_ENGINE_LARGE
+                                                             : CL_MATMUL_LOCAL_LARGE,
+                                         .name = engine ? "engine128" : "local128"};
     bool prefer_large = divide_up(s->m, 128) * divide_up(s->n, 128) * s->batch >=
                         (int64_t)device->caps.compute_units;
     candidates[0] = prefer_large ? large : small;
@@ -154,17 +167,21 @@ int cl_matmul_candidates(kiln_device_state *device, const struct kiln_step *step
     if (device->cpu_like && !device->reference) {
         struct tiling t = tiling_of(s);
         candidates[n++] = (struct kiln_candidate){
-            .algorithm = TILE, .name = "tile", .scratch_bytes = t.a_bytes + t.b_bytes};
+            .algorithm = CL_MATMUL_TILE, .name = "tile", .scratch_bytes = t.a_bytes + t.b_bytes};
     }
     if (!device->reference) {
-        n += local_candidates(device, s, candidates + n);
+        bool local = !device->cpu_like && device->caps.work_group_size >= 256;
+        if (local && cl_engine_usable(device))
+            n += local_candidates(device, s, true, candidates + n);
+        if (local)
+            n += local_candidates(device, s, false, candidates + n);
         if (cl_blast_suits(s) && cl_blast_usable(device))
             candidates[n++] = (struct kiln_candidate){
-                .algorithm = BLAST,
+                .algorithm = CL_MATMUL_BLAST,
                 .name = *device->blast_parameters ? "clblast tuned" : "clblast"};
     }
     if (n == 0 || s->batch * s->m * s->n * s->k < SMALL_WORK)
-        candidates[n++] = (struct kiln_candidate){.algorithm = PLAIN, .name = "plain"};
+        candidates[n++] = (struct kiln_candidate){.algorithm = CL_MATMUL_PLAIN, .name = "plain"};
     return n;
 }
 
@@ -172,16 +189,22 @@ void cl_matmul_prepare(struct cl_builder *builder, const struct kiln_step *step)
 {
     const struct kiln_step_matmul *s = &step->as.matmul;
     switch (step->algorithm) {
-    case TILE:
+    case CL_MATMUL_TILE:
         prepare_tile(builder, s);
         break;
-    case LOCAL:
-        cl_matmul_local(builder, s, 64);
+    case CL_MATMUL_LOCAL:
+        cl_matmul_local(builder, s, 64, false);
         break;
-    case LOCAL_LARGE:
-        cl_matmul_local(builder, s, 128);
+    case CL_MATMUL_LOCAL_LARGE:
+        cl_matmul_local(builder, s, 128, false);
         break;
-    case BLAST:
+    case CL_MATMUL_ENGINE:
+        cl_matmul_local(builder, s, 64, true);
+        break;
+    case CL_MATMUL_ENGINE_LARGE:
+        cl_matmul_local(builder, s, 128, true);
+        break;
+    case CL_MATMUL_BLAST:
         cl_blast_prepare(builder, s);
         break;
     default:

@@ -58,8 +58,11 @@ struct kiln_device_state {
     bool cpu_like;                /* float16 tiles, one work-item a group; else local memory */
     bool lost;                    /* after a fatal error nothing is enqueued any more */
     bool reference;               /* plain kernels only */
-    int blast;                    /* CLBlast: 0 not tried, 1 passed its check, -1 not usable */
-    char blast_parameters[256];   /* its parameters, "" = its own */
+    bool round_products;          /* operands of products may become bfloat16 */
+    bool engine_sought;
+    char engine[64];            /* options of kernels with the matrix engine, "" = none */
+    int blast;                  /* CLBlast: 0 not tried, 1 passed its check, -1 not usable */
+    char blast_parameters[256]; /* its parameters, "" = its own */
     struct cl_arithmetic arithmetic;
     struct cl_staging staging;
     struct cl_built_program *programs;
@@ -92,6 +95,16 @@ struct kiln_exec {
         cl_mem buffer;
         int64_t bytes;
     } * tables; /* constant tables of the steps */
+};
+
+enum cl_matmul_algorithm {
+    CL_MATMUL_PLAIN,
+    CL_MATMUL_TILE,
+    CL_MATMUL_LOCAL,
+    CL_MATMUL_LOCAL_LARGE,
+    CL_MATMUL_BLAST,
+    CL_MATMUL_ENGINE,
+    CL_MATMUL_ENGINE_LARGE
 };
 
 /* The first failure sticks; later calls do nothing. */
@@ -209,6 +222,12 @@ bool cl_blast_use(kiln_device_state *, const char *text);
 /* "; CLBlast 1.5.3" where it is built in, else "". */
 const char *cl_blast_version(void);
 
+/* --- matrix engines (engine.c) ---------------------------------------------------- */
+
+/* Whether products may use one, and the device has one that multiplies rightly
+ * (checked once); its kernels need work-groups of 256. */
+bool cl_engine_usable(kiln_device_state *);
+
 /* --- the probe (arithmetic.c) ------------------------------------------------------ */
 
 enum kiln_status cl_arithmetic(kiln_device_state *, double flops, double *done,
@@ -232,8 +251,15 @@ void cl_loops_release(kiln_device_state *);
 void cl_loop_prepare(struct cl_builder *, const struct kiln_loop *);
 void cl_matmul_prepare(struct cl_builder *, const struct kiln_step *);
 /* The launch of a product by tiles of side (64 or 128) squared in local memory,
- * for GPUs whose work-groups may have 256 work-items. */
-void cl_matmul_local(struct cl_builder *, const struct kiln_step_matmul *, int64_t side);
+ * for GPUs whose work-groups may have 256 work-items; engine: by the matrix
+ * engine. */
+void cl_matmul_local(struct cl_builder *, const struct kiln_step_matmul *, int64_t side,
+                     bool engine);
+/* Options of a kernel that includes lib/local.clh. */
+struct cl_local_options {
+    char text[96];
+};
+struct cl_local_options cl_local_options(const kiln_device_state *, int64_t side, bool engine);
 void cl_conv_prepare(struct cl_builder *, const struct kiln_step *);
 void cl_window_prepare(struct cl_builder *, const struct kiln_step *);
 void cl_resample_prepare(struct cl_builder *, const struct kiln_step_resample *);

@@ -16,8 +16,9 @@
 extern "C" {
 #endif
 
-/* 1: first version; 2: arithmetic; 3: library_measure, library_use */
-#define KILN_BACKEND_ABI 3
+/* 1: first version; 2: arithmetic; 3: library_measure, library_use;
+ * 4: round_products */
+#define KILN_BACKEND_ABI 4
 
 enum kiln_device_type { KILN_DEVICE_CPU, KILN_DEVICE_GPU, KILN_DEVICE_ACCELERATOR };
 
@@ -48,6 +49,8 @@ struct kiln_caps {
 struct kiln_device_options {
     int threads;           /* 0 = the backend's choice */
     bool reference;        /* every override masked: the plain baseline */
+    bool round_products;   /* products and convolutions may round their operands to bfloat16,
+                              and sum in f32, where that is faster */
     bool kernel_cache;     /* read and write program binaries on disk */
     const char *cache_dir; /* existing, private directory, or NULL */
 };

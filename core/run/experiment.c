@@ -232,6 +232,8 @@ enum kiln_status kiln_experiment_device(const kiln_config *config, kiln_device *
     char cache[1024];
     const struct kiln_device_options options = {
         .threads = (int)kiln_config_int(config, "run", "threads"),
+        .round_products =
+            strcmp(kiln_config_string(config, "run", "matmul_precision"), "medium") == 0,
         .kernel_cache = true,
         .cache_dir = kiln_cache_dir(cache, sizeof cache) ? cache : NULL,
     };

@@ -68,6 +68,9 @@ const struct kiln_option kiln_core_options[] = {
     {"run", "storage", KILN_OPTION_CHOICE, "float", 0, 0, "float|half",
      "half: feature maps that are kept for the gradients or a skip connection are kept in 16 bits; "
      "less memory, arithmetic and gradients stay in 32"},
+    {"run", "matmul_precision", KILN_OPTION_CHOICE, "highest", 0, 0, "highest|medium",
+     "medium: products and convolutions may round what they multiply to bfloat16 (8 bits of "
+     "precision) where the device has a matrix engine; sums stay in 32 bits"},
     {"run", "tune_seconds", KILN_OPTION_FLOAT, "30", 0, 86400, NULL,
      "time for measuring algorithms and layouts; 0: take the defaults"},
     {0}};
