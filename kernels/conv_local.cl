@@ -66,11 +66,9 @@ inline float kiln_reader(__global const float *image, __global const int *tap, i
             const int row = row0 + TILE_ROW(i, j), column = column0 + TILE_COLUMN(i, j);           \
             if (row < rows && column < columns)                                                    \
                 (target)[((long)(column / (map)) * (maps) + row) * (map) + column % (map)] =       \
-                    SUM(i, j);                                                                     \
+                    sum[AT(i, j)];                                                                 \
         }
 
-#define LEFT_BY_DEPTH 1
-#define RIGHT_BY_DEPTH 0
 #define LEFT(i, p) (row0 + (i) < rows ? weight[(long)(row0 + (i)) * depth + (p)] : 0.0f)
 #define RIGHT(p, j)                                                                                \
     (column0 + (j) < columns                                                                       \
@@ -89,7 +87,10 @@ KILN_LOCAL_KERNEL void conv_local(__global const float *x, long x_offset,
     x += x_offset;
     weight += w_offset;
     y += y_offset;
-    LOCAL_PRODUCT(0, depth)
+    LOCAL_SLICES
+    float sum[PART * PART];
+    CLEAR(sum)
+    LOCAL_ADD(sum, 0, depth, LEFT, true, RIGHT, false)
     STORE_MAPS(y, outputs, map)
 }
 
@@ -116,14 +117,15 @@ KILN_LOCAL_KERNEL void conv_input_grad_local(__global float *x, long x_offset,
     x += x_offset;
     weight += w_offset;
     dy += y_offset;
-    LOCAL_PRODUCT(0, depth)
+    LOCAL_SLICES
+    float sum[PART * PART];
+    CLEAR(sum)
+    LOCAL_ADD(sum, 0, depth, LEFT, true, RIGHT, false)
     STORE_MAPS(x, channels, map)
 }
 
 #undef LEFT
 #undef RIGHT
-#undef RIGHT_BY_DEPTH
-#define RIGHT_BY_DEPTH 1
 #define LEFT(i, p)                                                                                 \
     (row0 + (i) < rows                                                                             \
          ? dy[((long)((p) / map) * outputs + row0 + (i)) * map + (p) % map]                        \
@@ -145,12 +147,16 @@ KILN_LOCAL_KERNEL void conv_weight_grad_local(__global const float *x, long x_of
     const int map = out_h * out_w, part = get_group_id(2);
     x += x_offset;
     dy += y_offset;
-    LOCAL_PRODUCT(part * share * map, min((part + 1) * share * map, depth))
+    const int last = min((part + 1) * share * map, depth);
+    LOCAL_SLICES
+    float sum[PART * PART];
+    CLEAR(sum)
+    LOCAL_ADD(sum, part * share * map, last, LEFT, true, RIGHT, true)
     __global float *to = dw + w_offset + (long)part * rows * columns;
     UNROLL for (int i = 0; i < PART; i++)
         UNROLL for (int j = 0; j < PART; j++) {
             const int row = row0 + TILE_ROW(i, j), column = column0 + TILE_COLUMN(i, j);
             if (row < rows && column < columns)
-                to[(long)row * columns + column] = SUM(i, j);
+                to[(long)row * columns + column] = sum[AT(i, j)];
         }
 }

@@ -4,8 +4,6 @@
  */
 #include "lib/local.clh"
 
-#define LEFT_BY_DEPTH (a_column == 1)
-#define RIGHT_BY_DEPTH (b_row == 1 && b_column != 1)
 #define LEFT(i, p) (row0 + (i) < rows ? ap[(i) * a_row + (long)(p) * a_column] : 0.0f)
 #define RIGHT(p, j) (column0 + (j) < columns ? bp[(long)(p) * b_row + (j) * b_column] : 0.0f)
 
@@ -19,12 +17,15 @@ KILN_LOCAL_KERNEL void matmul_local(__global const float *a, long a_offset, __gl
     const long batch = get_group_id(2);
     __global const float *ap = a + a_offset + batch * a_batch + row0 * a_row;
     __global const float *bp = b + b_offset + batch * b_batch + column0 * b_column;
-    LOCAL_PRODUCT(0, depth)
+    LOCAL_SLICES
+    float sum[PART * PART];
+    CLEAR(sum)
+    LOCAL_ADD(sum, 0, depth, LEFT, a_column == 1, RIGHT, b_row == 1 && b_column != 1)
     __global float *to = c + c_offset + batch * c_batch;
     UNROLL for (int i = 0; i < PART; i++)
         UNROLL for (int j = 0; j < PART; j++) {
             const int row = row0 + TILE_ROW(i, j), column = column0 + TILE_COLUMN(i, j);
             if (row < rows && column < columns)
-                to[row * c_row + column] = SUM(i, j);
+                to[row * c_row + column] = sum[AT(i, j)];
         }
 }
