@@ -1,8 +1,11 @@
 /* Attention and its gradient. */
 #include "backends/opencl/opencl.h"
 
-enum { PLAIN, TILE };
-enum { BLOCK = 14, LANES = 32 }; /* of attention_tile.cl */
+#include <stdio.h>
+
+enum { PLAIN, TILE, LOCAL, ENGINE };
+enum { BLOCK = 14, LANES = 32 };                           /* of attention_tile.cl */
+enum { SIDE = 64, MAX_PARTS = 4, LOCAL_BYTES = 28 << 10 }; /* of attention_local.cl */
 
 static void operand(struct cl_builder *builder, const struct kiln_place *place,
                     const int64_t stride[3])
@@ -175,12 +178,90 @@ static void prepare_tile_grad(struct cl_builder *builder, const struct kiln_step
     cl_end_groups(builder, divide_up(s->n_k, LANES), s->batch, 1);
 }
 
+/* --- products of tiles in local memory: GPUs --------------------------------------- */
+
+static int64_t parts(int64_t width)
+{
+    return divide_up(width, SIDE);
+}
+
+static bool fits_local(const kiln_device_state *device, const struct kiln_step_attention *s)
+{
+    return !device->cpu_like && !device->reference && device->caps.work_group_size >= 256 &&
+           device->caps.local_memory_bytes >= LOCAL_BYTES && parts(s->width) <= MAX_PARTS &&
+           parts(s->v_width) <= MAX_PARTS;
+}
+
+static void begin_local(struct cl_builder *builder, const struct kiln_step_attention *s,
+                        const char *kernel)
+{
+    const bool engine = builder->step->algorithm == ENGINE;
+    char options[160];
+    snprintf(options, sizeof options, "-DWIDTH_PARTS=%d -DVALUE_PARTS=%d%s%s", (int)parts(s->width),
+             (int)parts(s->v_width), engine ? " " : "", engine ? builder->device->engine : "");
+    cl_begin(builder, "attention_local.cl", options, kernel);
+}
+
+static void end_local(struct cl_builder *builder, const struct kiln_step_attention *s, int64_t rows)
+{
+    const int64_t groups[3] = {divide_up(rows, SIDE), s->batch, 1};
+    const size_t local[3] = {256, 1, 1};
+    cl_end_local(builder, groups, local);
+}
+
+static void prepare_local(struct cl_builder *builder, const struct kiln_step_attention *s)
+{
+    begin_local(builder, s, "attention_local");
+    operand(builder, &s->q, s->q_stride);
+    operand(builder, &s->k, s->k_stride);
+    operand(builder, &s->v, s->v_stride);
+    cl_arg_place(builder, &s->out);
+    cl_arg_place(builder, &s->log_sum_exp);
+    sizes(builder, s);
+    end_local(builder, s, s->n_q);
+}
+
+static void local_gradient_operands(struct cl_builder *builder, const struct kiln_step_attention *s)
+{
+    operand(builder, &s->q, s->q_stride);
+    operand(builder, &s->k, s->k_stride);
+    operand(builder, &s->v, s->v_stride);
+    operand(builder, &s->d_out, s->d_out_stride);
+    cl_arg_place(builder, &s->log_sum_exp);
+    cl_arg_scratch(builder, 0);
+    sizes(builder, s);
+}
+
+static void prepare_local_grad(struct cl_builder *builder, const struct kiln_step_attention *s)
+{
+    begin_local(builder, s, "attention_delta_local");
+    operand(builder, &s->d_out, s->d_out_stride);
+    cl_arg_place(builder, &s->out);
+    cl_arg_scratch(builder, 0);
+    cl_arg_int(builder, s->n_q);
+    cl_arg_int(builder, s->v_width);
+    cl_end_items(builder, s->batch * s->n_q, 4 * s->v_width);
+
+    begin_local(builder, s, "attention_grad_q_local");
+    local_gradient_operands(builder, s);
+    cl_arg_place(builder, &s->d_q);
+    end_local(builder, s, s->n_q);
+
+    begin_local(builder, s, "attention_grad_kv_local");
+    local_gradient_operands(builder, s);
+    cl_arg_place(builder, &s->d_k);
+    cl_arg_place(builder, &s->d_v);
+    end_local(builder, s, s->n_k);
+}
+
 /* --- choice -------------------------------------------------------------------------- */
 
 void cl_attention_prepare(struct cl_builder *builder, const struct kiln_step *step)
 {
     if (step->algorithm == TILE)
         prepare_tile(builder, &step->as.attention);
+    else if (step->algorithm == LOCAL || step->algorithm == ENGINE)
+        prepare_local(builder, &step->as.attention);
     else
         prepare_plain(builder, &step->as.attention);
 }
@@ -189,6 +270,8 @@ void cl_attention_grad_prepare(struct cl_builder *builder, const struct kiln_ste
 {
     if (step->algorithm == TILE)
         prepare_tile_grad(builder, &step->as.attention);
+    else if (step->algorithm == LOCAL || step->algorithm == ENGINE)
+        prepare_local_grad(builder, &step->as.attention);
     else
         prepare_plain_grad(builder, &step->as.attention);
 }
@@ -204,6 +287,15 @@ int cl_attention_candidates(kiln_device_state *device, const struct kiln_step *s
         local_bytes(s, gradient) <= device->caps.local_memory_bytes)
         candidates[n++] = (struct kiln_candidate){
             .algorithm = TILE, .name = "tile", .scratch_bytes = packing_of(s, gradient).bytes};
+    const struct kiln_candidate local = {.algorithm = LOCAL,
+                                         .name = "local64",
+                                         .scratch_bytes = gradient ? s->batch * s->n_q * 4 : 0};
+    const struct kiln_candidate engine = {
+        .algorithm = ENGINE, .name = "engine64", .scratch_bytes = local.scratch_bytes};
+    if (fits_local(device, s) && cl_engine_usable(device))
+        candidates[n++] = engine;
+    if (fits_local(device, s))
+        candidates[n++] = local;
     if (n == 0 || s->batch * s->n_q * s->n_k * (s->width + s->v_width) < SMALL_WORK)
         candidates[n++] = (struct kiln_candidate){.algorithm = PLAIN, .name = "plain"};
     return n;

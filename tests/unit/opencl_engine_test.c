@@ -86,6 +86,41 @@ static void convolution(struct lab *lab, const char *engine, enum kiln_step_kind
     check(lab, &step, engine, 0);
 }
 
+/* Numbers of order 1: what is multiplied is off by 1/512 at most. */
+static void attention(struct lab *lab, const char *engine)
+{
+    enum { N = 66, WIDTH = 20 };
+    struct kiln_step step = {.kind = KILN_STEP_ATTENTION};
+    struct kiln_step_attention *s = &step.as.attention;
+    lab_clear(lab);
+    *s = (struct kiln_step_attention){.batch = 1,
+                                      .n_q = N,
+                                      .n_k = N,
+                                      .width = WIDTH,
+                                      .v_width = WIDTH,
+                                      .scale = 0.5f,
+                                      .q = put(lab, N * WIDTH, false),
+                                      .k = put(lab, N * WIDTH, false),
+                                      .v = put(lab, N * WIDTH, false),
+                                      .d_out = put(lab, N * WIDTH, false),
+                                      .out = put(lab, N * WIDTH, false),
+                                      .log_sum_exp = put(lab, N, false),
+                                      .q_stride = {0, WIDTH, 1},
+                                      .k_stride = {0, WIDTH, 1},
+                                      .v_stride = {0, WIDTH, 1},
+                                      .d_out_stride = {0, WIDTH, 1}};
+    lab->only = sizes[0];
+    lab_check(lab, &step, engine, 0, 0.004);
+    float *log_sum_exp = lab_at(lab, s->log_sum_exp);
+    for (int i = 0; i < N; i++)
+        log_sum_exp[i] += 4; /* what a forward pass would give, about */
+    step.kind = KILN_STEP_ATTENTION_GRAD;
+    s->d_q = put(lab, N * WIDTH, false);
+    s->d_k = put(lab, N * WIDTH, false);
+    s->d_v = put(lab, N * WIDTH, false);
+    lab_check(lab, &step, engine, 0, 0.02);
+}
+
 static void each_engine(void **unused)
 {
     (void)unused;
@@ -99,6 +134,8 @@ static void each_engine(void **unused)
             product(&lab, engines[i], 75, 66, 37, form, true);
         product(&lab, engines[i], 1, 70, 8, 0, true);
         product(&lab, engines[i], 40, 33, 40, 3, false);
+        if (!lab_too_large(2 * 66 * 66 * 20))
+            attention(&lab, engines[i]);
         convolution(&lab, engines[i], KILN_STEP_CONV);
         convolution(&lab, engines[i], KILN_STEP_CONV_INPUT_GRAD);
         convolution(&lab, engines[i], KILN_STEP_CONV_WEIGHT_GRAD);
