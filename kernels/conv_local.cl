@@ -15,67 +15,77 @@
  */
 #include "lib/local.clh"
 
-enum {
-    IMAGES,
+enum { /* words of shape; each divisor is followed by its multiplier and shift */
     CHANNELS,
     HEIGHT,
-    WIDTH,
-    OUTPUTS,
+    WIDTH, /* divisor */
+    OUTPUTS = WIDTH + 3,
     OUT_H,
-    OUT_W,
-    STRIDE_H,
-    STRIDE_W,
-    TOP,
+    OUT_W, /* divisor */
+    STRIDE_H = OUT_W + 3, /* divisor */
+    STRIDE_W = STRIDE_H + 3, /* divisor */
+    TOP = STRIDE_W + 3,
     LEFT_PAD,
-    KERNEL,
-    SHAPE_WORDS
+    KERNEL, /* divisor */
+    MAP = KERNEL + 3 /* divisor: pixels of an input or output map, of the one that is counted */
 };
 
 #define PARAMETERS                                                                                 \
     __global const int *shape, __global const int *taps, int rows, int columns, int depth
 #define READ_SHAPE                                                                                 \
-    const int channels = shape[CHANNELS], height = shape[HEIGHT], width = shape[WIDTH];            \
-    const int outputs = shape[OUTPUTS], out_h = shape[OUT_H], out_w = shape[OUT_W];                \
-    const int stride_h = shape[STRIDE_H], stride_w = shape[STRIDE_W];                              \
-    const int top = shape[TOP], left = shape[LEFT_PAD], kernel_size = shape[KERNEL];               \
+    const int channels = shape[CHANNELS], height = shape[HEIGHT];                                  \
+    const int outputs = shape[OUTPUTS], out_h = shape[OUT_H], top = shape[TOP];                    \
+    const int left = shape[LEFT_PAD];                                                              \
+    READ_DIVISOR(width, WIDTH)                                                                     \
+    READ_DIVISOR(out_w, OUT_W)                                                                     \
+    READ_DIVISOR(stride_h, STRIDE_H)                                                               \
+    READ_DIVISOR(stride_w, STRIDE_W)                                                               \
+    READ_DIVISOR(kernel_size, KERNEL)                                                              \
+    READ_DIVISOR(map, MAP)                                                                         \
     const int column0 = (int)get_group_id(0) * SIDE, row0 = (int)get_group_id(1) * SIDE;
 
-/* x under tap k of output pixel (p, q), 0 outside of the map */
-inline float kiln_window(__global const float *image, __global const int *tap, int p, int q,
-                         int stride_h, int stride_w, int top, int left, int height, int width)
+/* Division by numbers that are the same for all: a tenth of the instructions, and
+ * the compiler may move it out of loops and conditions. */
+#define READ_DIVISOR(name, word)                                                                   \
+    const int name = shape[word], name##_shift = shape[(word) + 2];                                \
+    const uint name##_multiplier = shape[(word) + 1];
+#define DIVIDE(n, divisor) kiln_quotient(n, divisor##_multiplier, divisor##_shift)
+#define REMAINDER(n, divisor) ((n)-DIVIDE(n, divisor) * (divisor))
+
+/* n / d for 0 <= n < 2^31 (Granlund & Montgomery 1994). */
+inline int kiln_quotient(int n, uint multiplier, int shift)
 {
-    const int row = p * stride_h + tap[1] - top, column = q * stride_w + tap[2] - left;
+    return (int)((mul_hi((uint)n, multiplier) + (uint)n) >> shift);
+}
+
+/* x under a tap of the output pixel whose window begins at (y, x), 0 outside of the map */
+inline float kiln_window(__global const float *image, __global const int *tap, int y, int x,
+                         int height, int width)
+{
+    const int row = y + tap[1], column = x + tap[2];
     const bool inside = row >= 0 && row < height && column >= 0 && column < width;
     return inside ? image[tap[0] + row * width + column] : 0.0f;
 }
 
-/* dy under tap k of input pixel (y, x), 0 where no output reads it */
-inline float kiln_reader(__global const float *image, __global const int *tap, int y, int x,
-                         int stride_h, int stride_w, int top, int left, int out_h, int out_w)
-{
-    const int p = y + top - tap[1], q = x + left - tap[2];
-    const bool inside = p >= 0 && q >= 0 && p % stride_h == 0 && q % stride_w == 0 &&
-                        p / stride_h < out_h && q / stride_w < out_w;
-    return inside ? image[tap[0] + p / stride_h * out_w + q / stride_w] : 0.0f;
-}
-
 /* Stores a row of the result per channel and a column per pixel of all images. */
-#define STORE_MAPS(target, maps, map)                                                              \
+#define STORE_MAPS(target, maps)                                                                   \
     UNROLL for (int i = 0; i < PART; i++)                                                          \
         UNROLL for (int j = 0; j < PART; j++) {                                                    \
             const int row = row0 + TILE_ROW(i, j), column = column0 + TILE_COLUMN(i, j);           \
             if (row < rows && column < columns)                                                    \
-                (target)[((long)(column / (map)) * (maps) + row) * (map) + column % (map)] =       \
-                    sum[AT(i, j)];                                                                 \
+                (target)[((long)DIVIDE(column, map) * (maps) + row) * map +                        \
+                         REMAINDER(column, map)] = sum[AT(i, j)];                                  \
         }
 
 #define LEFT(i, p) (row0 + (i) < rows ? weight[(long)(row0 + (i)) * depth + (p)] : 0.0f)
+/* x under tap k for the output pixel of that number in its map */
+#define WINDOW(image, k, pixel)                                                                    \
+    kiln_window(x + (long)(image) * channels * height * width, taps + (k)*3,                       \
+                DIVIDE(pixel, out_w) * stride_h - top, REMAINDER(pixel, out_w) * stride_w - left,  \
+                height, width)
 #define RIGHT(p, j)                                                                                \
     (column0 + (j) < columns                                                                       \
-         ? kiln_window(x + (long)((column0 + (j)) / map) * channels * height * width,              \
-                       taps + (p) * 3, (column0 + (j)) % map / out_w,                              \
-                       (column0 + (j)) % map % out_w, stride_h, stride_w, top, left, height,       \
-                       width)                                                                      \
+         ? WINDOW(DIVIDE(column0 + (j), map), p, REMAINDER(column0 + (j), map))                    \
          : 0.0f)
 
 KILN_LOCAL_KERNEL void conv_local(__global const float *x, long x_offset,
@@ -83,7 +93,6 @@ KILN_LOCAL_KERNEL void conv_local(__global const float *x, long x_offset,
                                   long y_offset, PARAMETERS)
 {
     READ_SHAPE
-    const int map = out_h * out_w;
     x += x_offset;
     weight += w_offset;
     y += y_offset;
@@ -91,29 +100,43 @@ KILN_LOCAL_KERNEL void conv_local(__global const float *x, long x_offset,
     float sum[PART * PART];
     CLEAR(sum)
     LOCAL_ADD(sum, 0, depth, LEFT, true, RIGHT, false)
-    STORE_MAPS(y, outputs, map)
+    STORE_MAPS(y, outputs)
 }
 
 #undef LEFT
 #undef RIGHT
 #define LEFT(i, p)                                                                                 \
     (row0 + (i) < rows                                                                             \
-         ? weight[((long)((p) / kernel_size) * channels + row0 + (i)) * kernel_size +              \
-                  (p) % kernel_size]                                                               \
+         ? weight[((long)DIVIDE(p, kernel_size) * channels + row0 + (i)) * kernel_size +           \
+                  REMAINDER(p, kernel_size)]                                                       \
          : 0.0f)
+/* dy under tap k for the input pixel of that number in its map, 0 where no output reads it */
+#define READER(image, k, pixel)                                                                    \
+    kiln_reader(dy + (long)(image) * outputs * out_h * out_w, taps + (k)*3,                        \
+                DIVIDE(pixel, width) + top, REMAINDER(pixel, width) + left, stride_h,              \
+                stride_h_multiplier, stride_h_shift, stride_w, stride_w_multiplier,                \
+                stride_w_shift, out_h, out_w)
 #define RIGHT(p, j)                                                                                \
     (column0 + (j) < columns                                                                       \
-         ? kiln_reader(dy + (long)((column0 + (j)) / map) * outputs * out_h * out_w,               \
-                       taps + (p) * 3, (column0 + (j)) % map / width,                              \
-                       (column0 + (j)) % map % width, stride_h, stride_w, top, left, out_h, out_w) \
+         ? READER(DIVIDE(column0 + (j), map), p, REMAINDER(column0 + (j), map))                    \
          : 0.0f)
+
+inline float kiln_reader(__global const float *image, __global const int *tap, int y, int x,
+                         int stride_h, uint stride_h_multiplier, int stride_h_shift, int stride_w,
+                         uint stride_w_multiplier, int stride_w_shift, int out_h, int out_w)
+{
+    const int p = y - tap[1], q = x - tap[2];
+    const int row = DIVIDE(max(p, 0), stride_h), column = DIVIDE(max(q, 0), stride_w);
+    const bool inside = row * stride_h == p && column * stride_w == q && row < out_h &&
+                        column < out_w;
+    return inside ? image[tap[0] + row * out_w + column] : 0.0f;
+}
 
 KILN_LOCAL_KERNEL void conv_input_grad_local(__global float *x, long x_offset,
                                              __global const float *weight, long w_offset,
                                              __global const float *dy, long y_offset, PARAMETERS)
 {
     READ_SHAPE
-    const int map = height * width;
     x += x_offset;
     weight += w_offset;
     dy += y_offset;
@@ -121,21 +144,17 @@ KILN_LOCAL_KERNEL void conv_input_grad_local(__global float *x, long x_offset,
     float sum[PART * PART];
     CLEAR(sum)
     LOCAL_ADD(sum, 0, depth, LEFT, true, RIGHT, false)
-    STORE_MAPS(x, channels, map)
+    STORE_MAPS(x, channels)
 }
 
 #undef LEFT
 #undef RIGHT
 #define LEFT(i, p)                                                                                 \
     (row0 + (i) < rows                                                                             \
-         ? dy[((long)((p) / map) * outputs + row0 + (i)) * map + (p) % map]                        \
+         ? dy[((long)DIVIDE(p, map) * outputs + row0 + (i)) * map + REMAINDER(p, map)]             \
          : 0.0f)
 #define RIGHT(p, j)                                                                                \
-    (column0 + (j) < columns                                                                       \
-         ? kiln_window(x + (long)((p) / map) * channels * height * width,                          \
-                       taps + (column0 + (j)) * 3, (p) % map / out_w, (p) % map % out_w, stride_h, \
-                       stride_w, top, left, height, width)                                         \
-         : 0.0f)
+    (column0 + (j) < columns ? WINDOW(DIVIDE(p, map), column0 + (j), REMAINDER(p, map)) : 0.0f)
 
 /* share: images of a part */
 KILN_LOCAL_KERNEL void conv_weight_grad_local(__global const float *x, long x_offset,
@@ -144,10 +163,9 @@ KILN_LOCAL_KERNEL void conv_weight_grad_local(__global const float *x, long x_of
                                               int share)
 {
     READ_SHAPE
-    const int map = out_h * out_w, part = get_group_id(2);
+    const int part = get_group_id(2), last = min((part + 1) * share * map, depth);
     x += x_offset;
     dy += y_offset;
-    const int last = min((part + 1) * share * map, depth);
     LOCAL_SLICES
     float sum[PART * PART];
     CLEAR(sum)

@@ -67,16 +67,47 @@ int cl_conv_local_candidates(kiln_device_state *device, const struct kiln_step *
     return n;
 }
 
-static cl_mem shape_table(struct cl_builder *builder, const struct kiln_step_conv *s)
+/* The shape in the order of kernels/conv_local.cl. */
+struct shape_table {
+    int n;
+    uint32_t words[32];
+};
+
+static void add_word(struct shape_table *table, int64_t word)
+{
+    table->words[table->n++] = (uint32_t)word;
+}
+
+/* d with multiplier and shift, so that n / d is (mul_hi(n, multiplier) + n) >>
+ * shift for 0 <= n < 2^31 (Granlund & Montgomery 1994, figure 4.1). */
+static void add_divisor(struct shape_table *table, int64_t d)
+{
+    int shift = 0;
+    while ((INT64_C(1) << shift) < d)
+        shift++;
+    uint64_t rest = (UINT64_C(1) << shift) - (uint64_t)d;
+    add_word(table, d);
+    add_word(table, (int64_t)((rest << 32) / (uint64_t)d + 1));
+    add_word(table, shift);
+}
+
+static cl_mem shape_table(struct cl_builder *builder, const struct kiln_step_conv *s, int64_t map)
 {
     const struct kiln_conv *c = &s->conv;
-    const int64_t words[] = {s->n,         s->c,      s->h,      s->w,
-                             s->o,         s->oh,     s->ow,     c->stride[0],
-                             c->stride[1], c->pad[0], c->pad[2], s->kh * s->kw};
-    int32_t table[12];
-    for (int i = 0; i < 12; i++)
-        table[i] = (int32_t)words[i];
-    return cl_table(builder, table, sizeof table);
+    struct shape_table table = {0};
+    add_word(&table, s->c);
+    add_word(&table, s->h);
+    add_divisor(&table, s->w);
+    add_word(&table, s->o);
+    add_word(&table, s->oh);
+    add_divisor(&table, s->ow);
+    add_divisor(&table, c->stride[0]);
+    add_divisor(&table, c->stride[1]);
+    add_word(&table, c->pad[0]);
+    add_word(&table, c->pad[2]);
+    add_divisor(&table, s->kh * s->kw);
+    add_divisor(&table, map);
+    return cl_table(builder, table.words, (size_t)table.n * sizeof *table.words);
 }
 
 /* Plane, row and column of each (channel, tap). */
@@ -109,7 +140,7 @@ void cl_conv_local_prepare(struct cl_builder *builder, const struct kiln_step *s
     bool large = step->algorithm == CL_CONV_LOCAL_LARGE || step->algorithm == CL_CONV_ENGINE_LARGE;
     int64_t side = large ? 128 : 64;
     const struct cl_local_options options = cl_local_options(builder->device, side, engine);
-    cl_mem shape = shape_table(builder, s);
+    cl_mem shape = shape_table(builder, s, backward ? s->h * s->w : s->oh * s->ow);
     cl_mem taps =
         tap_table(builder, s, backward ? s->o : s->c, backward ? s->oh * s->ow : s->h * s->w);
     cl_begin(builder, "conv_local.cl", options.text,
