@@ -53,6 +53,22 @@ static enum kiln_status plan_attempt(kiln_session *session, int n_graphs, kiln_g
     return status ? status : hash_plan(attempt->plan, &attempt->hash, error);
 }
 
+/* Of the names of all ways to do the plan's steps: with others, the layouts must
+ * be measured again. */
+static uint64_t hash_candidates(const kiln_session *session, const struct kiln_steps *steps)
+{
+    uint64_t hash = 0;
+    for (int i = 0; i < steps->n; i++) {
+        struct kiln_candidate candidates[KILN_MAX_CANDIDATES];
+        int n = kiln_tuner_candidates(session->tuner, &steps->steps[i], candidates);
+        for (int c = 0; c < n; c++) {
+            const char *name = candidates[c].name ? candidates[c].name : "plain";
+            hash = XXH3_64bits_withSeed(name, strlen(name), hash);
+        }
+    }
+    return hash;
+}
+
 static void finish_attempt(struct attempt *attempt)
 {
     kiln_plan_destroy(&attempt->plan);
@@ -190,9 +206,11 @@ enum kiln_status kiln_session_choose_layout(kiln_session *session, int n_graphs,
     /* the plan with first choices stands for the graph */
     struct attempt first = {.layout = session->feature_layout};
     enum kiln_status status = plan_attempt(session, n_graphs, graphs, false, &first, error);
-    char key[64];
-    snprintf(key, sizeof key, "feature maps of plan %016llx%s", (unsigned long long)first.hash,
-             session->options.no_winograd ? " without winograd" : "");
+    char key[64] = "";
+    if (!status)
+        snprintf(key, sizeof key, "feature maps of plan %016llx of %08x",
+                 (unsigned long long)first.hash,
+                 (unsigned)hash_candidates(session, &first.plan->steps));
     finish_attempt(&first);
     if (status)
         return status;
