@@ -6,7 +6,8 @@
  * [panel][element][source][2 lanes], and transforms back. What it works on stays
  * in its second cache.
  *
- * With stride 2 the phases of x are so many more source channels, or, when x is
+ * With dilation the submaps (conv_winograd.h) are so many more tiles. With stride
+ * 2 the phases of x are so many more source channels, or, when x is
  * the target, passes of their own.
  */
 #include "backends/cpu/conv_winograd.h"
@@ -23,7 +24,8 @@ struct direction {
     const struct kiln_step_conv *step;
     bool back;
     int stride;
-    int64_t block, lanes, tiles, tile_rows, tile_columns, chunk;
+    struct cpu_winograd_tiles tiles;
+    int64_t block, lanes, chunk;
     int64_t channels, sources, targets; /* of the source's map, with its phases, of the target */
     int64_t passes;                     /* phases of the target */
     int64_t plane, product_plane;       /* floats from element to element */
@@ -48,8 +50,10 @@ static struct direction direction_of(kiln_device_state *device, const struct kil
     const struct kiln_step_conv *s = &step->as.conv;
     bool back = step->kind == KILN_STEP_CONV_INPUT_GRAD;
     int stride = s->conv.stride[0];
-    struct direction d = {.simd = stride == 2 ? device->simd->winograd_phases[s->kh - 4]
-                                              : device->simd->winograd,
+    const int dilation = s->conv.dilation[0];
+    struct direction d = {.simd = stride == 2    ? device->simd->winograd_phases[s->kh - 4]
+                                  : dilation > 1 ? device->simd->winograd_dilated
+                                                 : device->simd->winograd,
                           .step = s,
                           .back = back,
                           .stride = stride,
@@ -59,15 +63,16 @@ static struct direction direction_of(kiln_device_state *device, const struct kil
     d.sources = back ? s->o : s->c * stride * stride;
     d.targets = back ? s->c : s->o;
     d.passes = back ? stride * stride : 1;
-    struct cpu_winograd_map x = {.rows = s->h, .columns = s->w, .pixel = d.block, .step = stride};
-    struct cpu_winograd_map y = {.rows = s->oh, .columns = s->ow, .pixel = d.block, .step = 1};
+    struct cpu_winograd_map x = {
+        .rows = s->h, .columns = s->w, .pixel = d.block, .step = stride * dilation};
+    struct cpu_winograd_map y = {
+        .rows = s->oh, .columns = s->ow, .pixel = d.block, .step = dilation};
     d.source = back ? y : x;
     d.target = back ? x : y;
-    d.tile_rows = cpu_winograd_tiles(back ? (s->h + stride - 1) / stride : s->oh);
-    d.tile_columns = cpu_winograd_tiles(back ? (s->w + stride - 1) / stride : s->ow);
-    d.tiles = s->n * d.tile_rows * d.tile_columns;
+    d.tiles = cpu_winograd_tiles(s->n, back ? (s->h + stride - 1) / stride : s->oh,
+                                 back ? (s->w + stride - 1) / stride : s->ow, dilation);
     d.panels = (d.targets + 2 * d.lanes - 1) / (2 * d.lanes);
-    int64_t rows = d.simd->rows, fair = d.tiles / (4 * device->threads);
+    int64_t rows = d.simd->rows, fair = d.tiles.n / (4 * device->threads);
     for (d.chunk = rows; d.chunk + rows <= fair; d.chunk += rows)
         if (thread_floats(&d, d.chunk + rows) * (int64_t)sizeof(float) > CHUNK_BYTES)
             break;
@@ -76,16 +81,16 @@ static struct direction direction_of(kiln_device_state *device, const struct kil
     return d;
 }
 
-/* The vector of channels from c on in one image of a map, at tile (row, column). */
+/* The vector of channels from c on of a map, at a tile. */
 static struct cpu_winograd_map map_of(const struct direction *d, const struct cpu_winograd_map *map,
-                                      int64_t tile, int64_t channels, int64_t c)
+                                      const struct cpu_winograd_tile *tile, int64_t channels,
+                                      int64_t c)
 {
     struct cpu_winograd_map at = *map;
-    int64_t image = tile / (d->tile_rows * d->tile_columns);
-    at.data +=
-        (image * channels + c / d->block * d->block) * map->rows * map->columns + c % d->block;
-    at.row = tile / d->tile_columns % d->tile_rows * TILE * map->step;
-    at.column = tile % d->tile_columns * TILE * map->step;
+    at.data += (tile->image * channels + c / d->block * d->block) * map->rows * map->columns +
+               c % d->block;
+    at.row = tile->submap_row + tile->row * TILE * map->step;
+    at.column = tile->submap_column + tile->column * TILE * map->step;
     return at;
 }
 
@@ -96,21 +101,22 @@ static int64_t first_of(const struct direction *d, int64_t pad, int64_t phase)
     return (pad - phase + d->stride - 1) / d->stride;
 }
 
-/* A tile of the source: y at t - reach .. t + 3 makes x at t .. t + 3. */
-static struct cpu_winograd_map source_of(const struct direction *d, int64_t pass, int64_t tile,
-                                         int64_t c)
+/* A tile of the source: y at t - reach .. t + 3 makes x at t .. t + 3, or so many
+ * times the dilation. */
+static struct cpu_winograd_map source_of(const struct direction *d, int64_t pass,
+                                         const struct cpu_winograd_tile *tile, int64_t c)
 {
     struct cpu_winograd_map map = map_of(d, &d->source, tile, d->channels, c % d->channels);
     const int *pad = d->step->conv.pad;
     int64_t phase = d->back ? pass : c / d->channels, row = phase / d->stride,
-            column = phase % d->stride, reach = (d->step->kh - 1) / d->stride;
+            column = phase % d->stride, reach = (d->step->kh - 1) / d->stride * d->tiles.dilation;
     map.row += d->back ? first_of(d, pad[0], row) - reach : row - pad[0];
     map.column += d->back ? first_of(d, pad[2], column) - reach : column - pad[2];
     return map;
 }
 
-static struct cpu_winograd_map target_of(const struct direction *d, int64_t pass, int64_t tile,
-                                         int64_t c)
+static struct cpu_winograd_map target_of(const struct direction *d, int64_t pass,
+                                         const struct cpu_winograd_tile *tile, int64_t c)
 {
     struct cpu_winograd_map map = map_of(d, &d->target, tile, d->targets, c);
     const int *pad = d->step->conv.pad;
@@ -149,9 +155,10 @@ static void weight_square(const struct direction *d, const float *weight, float 
 static void transform_sources(const struct direction *d, int64_t pass, int64_t first, int64_t count,
                               float *v)
 {
-    for (int64_t t = 0; t < count; t++)
+    struct cpu_winograd_tile tile = cpu_winograd_tile(&d->tiles, first);
+    for (int64_t t = 0; t < count; t++, cpu_winograd_next(&d->tiles, &tile))
         for (int64_t c = 0; c < d->sources; c += d->lanes) {
-            struct cpu_winograd_map map = source_of(d, pass, first + t, c);
+            struct cpu_winograd_map map = source_of(d, pass, &tile, c);
             d->simd->source(&map, v + c * d->chunk + t * d->lanes, d->plane);
         }
 }
@@ -160,9 +167,10 @@ static void transform_targets(const struct direction *d, int64_t pass, int64_t f
                               int64_t panel, const float *m)
 {
     int64_t c0 = panel * 2 * d->lanes;
-    for (int64_t t = 0; t < count; t++)
+    struct cpu_winograd_tile tile = cpu_winograd_tile(&d->tiles, first);
+    for (int64_t t = 0; t < count; t++, cpu_winograd_next(&d->tiles, &tile))
         for (int64_t c = c0; c < cpu_min(c0 + 2 * d->lanes, d->targets); c += d->lanes) {
-            struct cpu_winograd_map map = target_of(d, pass, first + t, c);
+            struct cpu_winograd_map map = target_of(d, pass, &tile, c);
             d->simd->target(m + t * 2 * d->lanes + c - c0, d->product_plane, &map);
         }
 }
@@ -172,7 +180,7 @@ static void run_chunk(const struct direction *d, const float *u, int64_t pass, i
 {
     int64_t elements = d->simd->elements;
     float *v = memory, *m = v + elements * d->plane;
-    int64_t first = chunk * d->chunk, count = cpu_min(d->chunk, d->tiles - first);
+    int64_t first = chunk * d->chunk, count = cpu_min(d->chunk, d->tiles.n - first);
     transform_sources(d, pass, first, count, v);
     for (int64_t panel = 0; panel < d->panels; panel++) {
         for (int64_t e = 0; e < elements; e++) {
@@ -202,7 +210,7 @@ static enum kiln_status run(struct cpu_task *task, struct kiln_error *error)
     d.source.data = cpu_at(task->exec, d.back ? &s->y : &s->x);
     d.target.data = cpu_at(task->exec, d.back ? &s->x : &s->y);
     int64_t source_vectors = d.sources / d.lanes, target_vectors = d.targets / d.lanes;
-    int64_t squares = source_vectors * target_vectors, chunks = (d.tiles + d.chunk - 1) / d.chunk;
+    int64_t squares = source_vectors * target_vectors, chunks = (d.tiles.n + d.chunk - 1) / d.chunk;
 #pragma omp parallel num_threads(task->threads)
     {
 #pragma omp for schedule(dynamic, 1)
@@ -223,8 +231,9 @@ int cpu_winograd_stride(const kiln_device_state *device, const struct kiln_step_
     int64_t block = block_of(s->x_layout), stride = c->stride[0];
     bool fits = !device->reference && (stride == 1 || stride == 2) && c->stride[1] == stride &&
                 s->kh == s->kw && (stride == 1 ? s->kh == 3 : s->kh == 4 || s->kh == 5) &&
-                c->dilation[0] == 1 && c->dilation[1] == 1 && c->groups == 1 && block > 0 &&
-                s->y_layout == s->x_layout && block % device->simd->winograd->lanes == 0;
+                c->dilation[0] == c->dilation[1] && (stride == 1 || c->dilation[0] == 1) &&
+                c->groups == 1 && block > 0 && s->y_layout == s->x_layout &&
+                block % device->simd->winograd->lanes == 0;
     return fits ? (int)stride : 0;
 }
 

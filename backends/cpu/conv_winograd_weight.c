@@ -26,7 +26,8 @@ struct weight_plan {
     const struct kiln_step_conv *s;
     const struct cpu_simd_winograd_weight *simd;
     int stride;
-    int64_t block, x_channels, tile_rows, tile_columns, tiles;
+    struct cpu_winograd_tiles tiles;
+    int64_t block, x_channels;
     int64_t x_group, y_group, x_groups, y_groups, parts,
         share;                                   /* the order of sums: by sizes alone */
     int64_t chunk, x_plane, y_plane, sums_plane; /* floats from element to element */
@@ -48,16 +49,14 @@ static struct weight_plan plan_of(const kiln_device_state *device, const struct 
                             .stride = stride,
                             .block = s->x_layout == KILN_LAYOUT_NCHW16C ? 16 : 8,
                             .x_channels = x_channels,
-                            .tile_rows = cpu_winograd_tiles(s->oh),
-                            .tile_columns = cpu_winograd_tiles(s->ow),
+                            .tiles = cpu_winograd_tiles(s->n, s->oh, s->ow, 1),
                             .y_group = cpu_min(s->o, Y_GROUP)};
     p.x_group = cpu_min(x_channels, X_GROUP);
-    p.tiles = s->n * p.tile_rows * p.tile_columns;
     p.x_groups = ceiling(x_channels, p.x_group);
     p.y_groups = ceiling(s->o, p.y_group);
-    p.parts = cpu_min(ceiling(ITEMS, p.x_groups * p.y_groups), ceiling(p.tiles, LEAST_SHARE));
-    p.share = ceiling(p.tiles, p.parts);
-    p.parts = ceiling(p.tiles, p.share);
+    p.parts = cpu_min(ceiling(ITEMS, p.x_groups * p.y_groups), ceiling(p.tiles.n, LEAST_SHARE));
+    p.share = ceiling(p.tiles.n, p.parts);
+    p.parts = ceiling(p.tiles.n, p.share);
     int64_t tile_bytes = p.simd->elements * (p.x_group + p.y_group) * (int64_t)sizeof(float);
     p.chunk = cpu_min(p.share, cpu_max(1, CHUNK_BYTES / tile_bytes));
     p.x_plane = p.x_group * p.chunk + CPU_WINOGRAD_GAP;
@@ -87,23 +86,23 @@ static struct item item_of(const struct weight_plan *p, int64_t i)
 }
 
 /* The vector of channels from c on at a tile. */
-static struct cpu_winograd_map map_of(const struct weight_plan *p, float *data, int64_t tile,
-                                      int64_t channels, int64_t c, int64_t rows, int64_t columns,
-                                      int64_t step)
+static struct cpu_winograd_map map_of(const struct weight_plan *p, float *data,
+                                      const struct cpu_winograd_tile *tile, int64_t channels,
+                                      int64_t c, int64_t rows, int64_t columns, int64_t step)
 {
-    int64_t image = tile / (p->tile_rows * p->tile_columns);
     return (struct cpu_winograd_map){
-        .data = data + (image * channels + c / p->block * p->block) * rows * columns + c % p->block,
+        .data = data + (tile->image * channels + c / p->block * p->block) * rows * columns +
+                c % p->block,
         .rows = rows,
         .columns = columns,
         .pixel = p->block,
-        .row = tile / p->tile_columns % p->tile_rows * TILE * step,
-        .column = tile % p->tile_columns * TILE * step,
+        .row = tile->row * TILE * step,
+        .column = tile->column * TILE * step,
         .step = step};
 }
 
-static void transform_tile(const struct weight_plan *p, const struct item *item, int64_t tile,
-                           float *x, float *y)
+static void transform_tile(const struct weight_plan *p, const struct item *item,
+                           const struct cpu_winograd_tile *tile, float *x, float *y)
 {
     const struct kiln_step_conv *s = p->s;
     for (int64_t c = 0; c < item->x_size; c += p->simd->lanes) {
@@ -151,11 +150,12 @@ static void run_item(const struct weight_plan *p, const struct item *item, float
     float *all = p->parts == 1
                      ? own
                      : sums_of(p, item->group) + item->part * p->simd->elements * p->sums_plane;
-    int64_t from = item->part * p->share, to = cpu_min(from + p->share, p->tiles);
+    int64_t from = item->part * p->share, to = cpu_min(from + p->share, p->tiles.n);
+    struct cpu_winograd_tile tile = cpu_winograd_tile(&p->tiles, from);
     for (int64_t first = from; first < to; first += p->chunk) {
         int64_t count = cpu_min(p->chunk, to - first);
-        for (int64_t t = 0; t < count; t++)
-            transform_tile(p, item, first + t, x + t * item->x_size, y + t * item->y_size);
+        for (int64_t t = 0; t < count; t++, cpu_winograd_next(&p->tiles, &tile))
+            transform_tile(p, item, &tile, x + t * item->x_size, y + t * item->y_size);
         for (int64_t e = 0; e < p->simd->elements; e++) {
             const struct cpu_winograd_sums sums = {.begin = first == from,
                                                    .tiles = count,
@@ -211,7 +211,9 @@ bool cpu_conv_winograd_weight_accepts(kiln_device_state *device, const struct ki
                                       struct kiln_candidate *candidate)
 {
     const struct kiln_step_conv *s = &step->as.conv;
-    if (step->kind != KILN_STEP_CONV_WEIGHT_GRAD || !cpu_winograd_stride(device, s))
+    /* of dilated ones the direct algorithm is as fast or faster */
+    if (step->kind != KILN_STEP_CONV_WEIGHT_GRAD || !cpu_winograd_stride(device, s) ||
+        s->conv.dilation[0] > 1)
         return false;
     struct weight_plan p = plan_of(device, s);
     candidate->winograd = true;

@@ -9,8 +9,9 @@
         name, &cpu_simd_loop_##set, cpu_simd_update_##set, cpu_simd_random_##set,                  \
             cpu_simd_edge_##set, cpu_simd_gemm_##set, cpu_simd_gemm_rows_##set,                    \
             &cpu_simd_attention_##set, cpu_simd_argmax_##set, cpu_simd_arithmetic_##set,           \
-            &cpu_simd_winograd_##set, cpu_simd_winograd_phases_##set,                              \
-            &cpu_simd_winograd_weight_##set, cpu_simd_winograd_phases_weight_##set                 \
+            &cpu_simd_winograd_##set, &cpu_simd_winograd_dilated_##set,                            \
+            cpu_simd_winograd_phases_##set, &cpu_simd_winograd_weight_##set,                       \
+            cpu_simd_winograd_phases_weight_##set                                                  \
     }
 
 static const struct cpu_simd baseline = SET("baseline", base);

@@ -233,7 +233,7 @@ struct cpu_simd {
     cpu_argmax_fn *argmax;
     cpu_arithmetic_fn *arithmetic;
     /* of stride 1, 3x3; of stride 2, 4x4 and 5x5 */
-    const struct cpu_simd_winograd *winograd, *const *winograd_phases;
+    const struct cpu_simd_winograd *winograd, *winograd_dilated, *const *winograd_phases;
     const struct cpu_simd_winograd_weight *winograd_weight, *const *winograd_phases_weight;
 };
 
@@ -244,12 +244,13 @@ struct cpu_simd {
     extern const struct cpu_simd_edge cpu_simd_edge_##set[2];                                      \
     extern const struct cpu_simd_attention cpu_simd_attention_##set;                               \
     extern const struct cpu_simd_winograd cpu_simd_winograd_##set;                                 \
+    extern const struct cpu_simd_winograd cpu_simd_winograd_dilated_##set;                         \
     extern const struct cpu_simd_winograd *const cpu_simd_winograd_phases_##set[2];                \
     extern const struct cpu_simd_winograd_weight cpu_simd_winograd_weight_##set;                   \
     extern const struct cpu_simd_winograd_weight *const cpu_simd_winograd_phases_weight_##set[2];  \
     cpu_argmax_fn cpu_simd_argmax_##set;                                                           \
     cpu_arithmetic_fn cpu_simd_arithmetic_##set;                                                   \
-    cpu_gemm_fn cpu_simd_gemm_##set, cpu_simd_gemm_rows_##set;                                      \
+    cpu_gemm_fn cpu_simd_gemm_##set, cpu_simd_gemm_rows_##set;                                     \
     cpu_random_fn cpu_simd_random_##set;
 
 CPU_SIMD_DECLARE(base)

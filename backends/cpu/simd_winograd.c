@@ -7,13 +7,15 @@
 #define ROWS    WINOGRAD_ROWS
 #define COLUMNS (2 * LANES)
 
-void SIMD(cpu_winograd_source)(const struct cpu_winograd_map *map, float *to, int64_t apart)
+#define INLINE static inline __attribute__((always_inline))
+
+INLINE void source(const struct cpu_winograd_map *map, float *to, int64_t apart, const int64_t step)
 {
     lanes t[6][6], d[6], r[6];
     UNROLL
     for (int j = 0; j < 6; j++) {
-        winograd_column(map, j, 6, 1, d);
-        winograd_prefetch(map, 6, j, 1);
+        winograd_column(map, j, 6, step, d);
+        winograd_prefetch(map, 6, j, step);
         winograd_source(d, r);
         UNROLL
         for (int i = 0; i < 6; i++)
@@ -26,7 +28,18 @@ void SIMD(cpu_winograd_source)(const struct cpu_winograd_map *map, float *to, in
     }
 }
 
-static void target(const float *from, int64_t apart, const struct cpu_winograd_map *map)
+void SIMD(cpu_winograd_source)(const struct cpu_winograd_map *map, float *to, int64_t apart)
+{
+    source(map, to, apart, 1);
+}
+
+static void source_dilated(const struct cpu_winograd_map *map, float *to, int64_t apart)
+{
+    source(map, to, apart, map->step);
+}
+
+INLINE void target(const float *from, int64_t apart, const struct cpu_winograd_map *map,
+                   const int64_t step)
 {
     lanes t[4][6], m[6], y[4];
     UNROLL
@@ -42,8 +55,18 @@ static void target(const float *from, int64_t apart, const struct cpu_winograd_m
     UNROLL
     for (int i = 0; i < 4; i++) {
         winograd_target(t[i], y);
-        winograd_put_target(map, i, 1, y);
+        winograd_put_target(map, i, step, y);
     }
+}
+
+static void target_dense(const float *from, int64_t apart, const struct cpu_winograd_map *map)
+{
+    target(from, apart, map, 1);
+}
+
+static void target_dilated(const float *from, int64_t apart, const struct cpu_winograd_map *map)
+{
+    target(from, apart, map, map->step);
 }
 
 /* The taps of one source channel for LANES target channels. */
@@ -82,8 +105,8 @@ static void weights(const float *taps, int64_t tap, int64_t row, int phase, bool
 }
 
 /* m [rows][COLUMNS] of one element */
-static inline __attribute__((always_inline)) void
-multiply_tile(const struct cpu_winograd_product *p, const float *v, float *m, const int rows)
+INLINE void multiply_tile(const struct cpu_winograd_product *p, const float *v, float *m,
+                          const int rows)
 {
     lanes sum[ROWS][2];
     const float *u = p->u;
@@ -116,6 +139,15 @@ const struct cpu_simd_winograd SIMD(cpu_simd_winograd) = {.lanes = LANES,
                                                           .rows = ROWS,
                                                           .elements = 36,
                                                           .source = SIMD(cpu_winograd_source),
-                                                          .target = target,
+                                                          .target = target_dense,
                                                           .weights = weights,
                                                           .multiply = SIMD(cpu_winograd_multiply)};
+
+const struct cpu_simd_winograd SIMD(cpu_simd_winograd_dilated) = {
+    .lanes = LANES,
+    .rows = ROWS,
+    .elements = 36,
+    .source = source_dilated,
+    .target = target_dilated,
+    .weights = weights,
+    .multiply = SIMD(cpu_winograd_multiply)};
