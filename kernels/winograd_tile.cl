@@ -4,7 +4,9 @@
  *
  *   target tile = At [sum over i of (G w[i] Gt) * (Bt source tile[i] B)] A
  *
- * A tile is 4x4 pixels of the target from 6x6 of the source, zeros outside.
+ * A tile is 4x4 pixels of the target from 6x6 of the source, zeros outside, all
+ * DILATION apart: a map has DILATION squared submaps, which have tiles of their
+ * own.
  * The sums over channels are 36 products of matrices, one for each element e
  * of the transforms.
  *
@@ -18,6 +20,10 @@
 #include "lib/transpose.clh"
 #include "lib/winograd.clh"
 #include "lib/winograd_product.clh"
+
+#ifndef DILATION
+#define DILATION 1
+#endif
 
 enum { ELEMENTS = 36, TAPS = 9, SQUARE = 256 };
 
@@ -109,25 +115,34 @@ KILN_TILE_KERNEL void winograd_weights_back(__global const float *weight, long w
 
 /* --- tiles --------------------------------------------------------------------- */
 
+/* tile rows and columns: of a submap */
 enum { ROWS, COLUMNS, TARGET_ROWS, TARGET_COLUMNS, TOP, LEFT, TILE_ROWS, TILE_COLUMNS, TILES };
+
+/* The image of a tile, and its first pixel. */
+#define FIND_TILE(i)                                                                               \
+    const int image = (i) / (DILATION * DILATION) / map_tiles;                                     \
+    const int submap = (i) / map_tiles % (DILATION * DILATION), tile = (i) % map_tiles;            \
+    const int row = submap / DILATION + tile / tile_columns * 4 * DILATION;                        \
+    const int column = submap % DILATION + tile % tile_columns * 4 * DILATION;
 
 /* Bt d B of the 6x6 pixels from (row0, column0) on. */
 inline void kiln_winograd_source(__global const float *map, int rows, int columns, int row0,
                                  int column0, __local float16 *to, int apart)
 {
     const float16 zero = 0.0f;
-    const int step = columns * 16;
-    const bool whole = row0 >= 0 && row0 + 6 <= rows;
+    const int step = columns * DILATION * 16;
+    const bool whole = row0 >= 0 && row0 + 5 * DILATION < rows;
     float16 t[ELEMENTS];
     for (int j = 0; j < 6; j++) {
-        const int column = column0 + j;
+        const int column = column0 + j * DILATION;
         if (column < 0 || column >= columns) {
             for (int i = 0; i < 6; i++)
                 t[i * 6 + j] = zero;
             continue;
         }
         __global const float *p = map + ((long)row0 * columns + column) * 16;
-#define PIXEL(i) (whole || (row0 + i >= 0 && row0 + i < rows) ? LOAD16(p + i * step) : zero)
+#define INSIDE(row) ((row) >= 0 && (row) < rows)
+#define PIXEL(i) (whole || INSIDE(row0 + i * DILATION) ? LOAD16(p + i * step) : zero)
         const float16 d0 = PIXEL(0), d1 = PIXEL(1), d2 = PIXEL(2);
         const float16 d3 = PIXEL(3), d4 = PIXEL(4), d5 = PIXEL(5);
         /* the tile below reads these */
@@ -163,19 +178,20 @@ inline void kiln_winograd_target(__local const float16 *from, int apart, __globa
         WINOGRAD_TARGET(m, y)
         t[j] = y0, t[6 + j] = y1, t[12 + j] = y2, t[18 + j] = y3;
     }
-    const int count = columns - column0;
-    for (int i = 0; i < 4 && row0 + i < rows; i++) {
+    const int count = (columns - column0 + DILATION - 1) / DILATION;
+    for (int i = 0; i < 4 && row0 + i * DILATION < rows; i++) {
         const float16 m0 = t[i * 6], m1 = t[i * 6 + 1], m2 = t[i * 6 + 2];
         const float16 m3 = t[i * 6 + 3], m4 = t[i * 6 + 4], m5 = t[i * 6 + 5];
-        __global float16 *p = map + (long)(row0 + i) * columns + column0;
+        __global float16 *p = map + (long)(row0 + i * DILATION) * columns + column0;
         WINOGRAD_TARGET(m, y)
-        p[0] = y0;
+        if (count > 0)
+            p[0] = y0;
         if (count > 1)
-            p[1] = y1;
+            p[DILATION] = y1;
         if (count > 2)
-            p[2] = y2;
+            p[2 * DILATION] = y2;
         if (count > 3)
-            p[3] = y3;
+            p[3 * DILATION] = y3;
     }
 }
 
@@ -201,12 +217,11 @@ KILN_TILE_KERNEL void winograd_tile(__global const float *source, long source_of
 
     for (int t = 0; t < count; t++)
         for (int b = 0; b < source_blocks; b++) {
-            const int image = (first + t) / map_tiles, tile = (first + t) % map_tiles;
-            const int row0 = tile / tile_columns * 4 - geometry[TOP];
-            const int column0 = tile % tile_columns * 4 - geometry[LEFT];
+            FIND_TILE(first + t)
             kiln_winograd_source(source + source_offset +
                                      ((long)image * source_blocks + b) * source_map,
-                                 rows, columns, row0, column0, spectrum + b * chunk + t, plane);
+                                 rows, columns, row - geometry[TOP], column - geometry[LEFT],
+                                 spectrum + b * chunk + t, plane);
         }
     FILL_LAST_TILE
     for (int panel = panel0; panel < panel1; panel++) {
@@ -215,12 +230,11 @@ KILN_TILE_KERNEL void winograd_tile(__global const float *source, long source_of
         MULTIPLY_ELEMENTS
         for (int t = 0; t < count; t++)
             for (int o = panel * 2; o < min(panel * 2 + 2, target_blocks); o++) {
-                const int image = (first + t) / map_tiles, tile = (first + t) % map_tiles;
+                FIND_TILE(first + t)
                 kiln_winograd_target(products + t * 2 + o % 2, product_plane,
                                      (__global float16 *)(target + target_offset) +
                                          ((long)image * target_blocks + o) * target_map,
-                                     target_rows, target_columns, tile / tile_columns * 4,
-                                     tile % tile_columns * 4);
+                                     target_rows, target_columns, row, column);
             }
     }
 }

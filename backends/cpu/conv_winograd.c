@@ -225,15 +225,23 @@ static enum kiln_status run(struct cpu_task *task, struct kiln_error *error)
     return KILN_OK;
 }
 
+/* Most of them, where the map is dilated. */
+static bool submaps_fill_tiles(const struct kiln_step_conv *s)
+{
+    const int64_t least = (TILE - 1) * (int64_t)s->conv.dilation[0];
+    return s->conv.dilation[0] == 1 ||
+           (s->oh >= least && s->ow >= least && s->h >= least && s->w >= least);
+}
+
 int cpu_winograd_stride(const kiln_device_state *device, const struct kiln_step_conv *s)
 {
     const struct kiln_conv *c = &s->conv;
     int64_t block = block_of(s->x_layout), stride = c->stride[0];
     bool fits = !device->reference && (stride == 1 || stride == 2) && c->stride[1] == stride &&
                 s->kh == s->kw && (stride == 1 ? s->kh == 3 : s->kh == 4 || s->kh == 5) &&
-                c->dilation[0] == c->dilation[1] && (stride == 1 || c->dilation[0] == 1) &&
-                c->groups == 1 && block > 0 && s->y_layout == s->x_layout &&
-                block % device->simd->winograd->lanes == 0;
+                c->dilation[0] == c->dilation[1] && (c->dilation[0] == 1 || stride == 1) &&
+                submaps_fill_tiles(s) && c->groups == 1 && block > 0 &&
+                s->y_layout == s->x_layout && block % device->simd->winograd->lanes == 0;
     return fits ? (int)stride : 0;
 }
 

@@ -2,6 +2,8 @@
  * processors: sizes and launches of kernels/winograd_tile.cl. */
 #include "backends/opencl/conv.h"
 
+#include <stdio.h>
+
 enum { BLOCK = 16, TILE = 4, ELEMENTS = 36, CHUNK_BYTES = 400 << 10 };
 
 static int64_t divide_up(int64_t a, int64_t b)
@@ -37,8 +39,8 @@ static struct direction direction_of(const struct kiln_step *step)
                               .columns = s->ow,
                               .target_rows = s->h,
                               .target_columns = s->w,
-                              .top = s->kh - 1 - s->conv.pad[0],
-                              .left = s->kw - 1 - s->conv.pad[2],
+                              .top = (s->kh - 1) * s->conv.dilation[0] - s->conv.pad[0],
+                              .left = (s->kw - 1) * s->conv.dilation[1] - s->conv.pad[2],
                               .source = s->y,
                               .target = s->x};
 }
@@ -50,6 +52,16 @@ bool cl_conv_is_winograd(const struct kiln_step_conv *s)
            c->dilation[0] == 1 && c->dilation[1] == 1 && c->groups == 1;
 }
 
+/* Dilated, with submaps that fill most of a tile. */
+static bool is_dilated_winograd(const struct kiln_step_conv *s, const struct direction *d)
+{
+    const int dilation = s->conv.dilation[0];
+    struct kiln_step_conv undilated = *s;
+    undilated.conv.dilation[0] = undilated.conv.dilation[1] = 1;
+    return cl_conv_is_winograd(&undilated) && dilation == s->conv.dilation[1] &&
+           d->target_rows >= (TILE - 1) * dilation && d->target_columns >= (TILE - 1) * dilation;
+}
+
 static int64_t local_bytes(const struct direction *d, int64_t chunk)
 {
     return ELEMENTS * (d->source_blocks * chunk * BLOCK + BLOCK + chunk * 2 * BLOCK + BLOCK) * 4;
@@ -57,7 +69,9 @@ static int64_t local_bytes(const struct direction *d, int64_t chunk)
 
 static int64_t tiles_of(const struct kiln_step_conv *s, const struct direction *d)
 {
-    return s->n * divide_up(d->target_rows, TILE) * divide_up(d->target_columns, TILE);
+    int64_t dilation = s->conv.dilation[0], side = TILE * dilation;
+    return s->n * dilation * dilation * divide_up(d->target_rows, side) *
+           divide_up(d->target_columns, side);
 }
 
 /* Tiles of a work-item: as many as a core's second cache holds, and such that
@@ -86,8 +100,9 @@ int cl_conv_winograd_candidate(const kiln_device_state *device, const struct kil
 {
     const struct kiln_step_conv *s = &step->as.conv;
     struct direction d = direction_of(step);
-    if (!cl_conv_is_winograd(s) || s->x_layout != KILN_LAYOUT_NCHW16C ||
-        s->y_layout != KILN_LAYOUT_NCHW16C || chunk_of(device, s, &d) == 0)
+    if ((!cl_conv_is_winograd(s) && !is_dilated_winograd(s, &d)) ||
+        s->x_layout != KILN_LAYOUT_NCHW16C || s->y_layout != KILN_LAYOUT_NCHW16C ||
+        chunk_of(device, s, &d) == 0)
         return 0;
     *candidate = (struct kiln_candidate){.algorithm = CL_CONV_WINOGRAD,
                                          .name = "winograd",
@@ -113,6 +128,7 @@ void cl_conv_winograd_prepare(struct cl_builder *builder, const struct kiln_step
 {
     const struct kiln_step_conv *s = &step->as.conv;
     struct direction d = direction_of(step);
+    int64_t side = (int64_t)TILE * s->conv.dilation[0];
     int64_t chunk = chunk_of(builder->device, s, &d), tiles = tiles_of(s, &d);
     int64_t panels = divide_up(d.target_blocks, 2), chunks = divide_up(tiles, chunk);
     /* few chunks: each is shared, at the price of transforming its source again */
@@ -126,12 +142,15 @@ void cl_conv_winograd_prepare(struct cl_builder *builder, const struct kiln_step
                                 (int32_t)d.target_columns,
                                 (int32_t)d.top,
                                 (int32_t)d.left,
-                                (int32_t)divide_up(d.target_rows, TILE),
-                                (int32_t)divide_up(d.target_columns, TILE),
+                                (int32_t)divide_up(d.target_rows, side),
+                                (int32_t)divide_up(d.target_columns, side),
                                 (int32_t)tiles};
     cl_mem table = cl_table(builder, geometry, sizeof geometry);
     transform_weights(builder, s, &d);
-    cl_begin(builder, "winograd_tile.cl", "", "winograd_tile");
+    char options[32] = "";
+    if (s->conv.dilation[0] > 1)
+        snprintf(options, sizeof options, "-DDILATION=%d", s->conv.dilation[0]);
+    cl_begin(builder, "winograd_tile.cl", options, "winograd_tile");
     cl_arg_place(builder, &d.source);
     cl_arg_scratch(builder, 0);
     cl_arg_place(builder, &d.target);
