@@ -1,5 +1,6 @@
 /* Device memory with an account of our own, and copies to and from the host. */
 #include "backends/opencl/opencl.h"
+#include "core/api/pages.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -7,6 +8,22 @@
 static double mib(int64_t bytes)
 {
     return (double)bytes / (1 << 20);
+}
+
+/* Where buffers are memory of the host, as processors' are, they may as well have
+ * large pages; before the first touch. */
+static void advise_large_pages(kiln_device_state *device, cl_mem buffer, int64_t bytes)
+{
+    enum { LEAST = 4 << 20 };
+    if (!device->cpu_like || !device->caps.unified_memory || bytes < LEAST)
+        return;
+    cl_int code;
+    void *host = clEnqueueMapBuffer(device->queue, buffer, CL_TRUE, CL_MAP_WRITE_INVALIDATE_REGION,
+                                    0, (size_t)bytes, 0, NULL, NULL, &code);
+    if (code != CL_SUCCESS)
+        return; /* a hint that failed */
+    kiln_advise_large_pages(host, (size_t)bytes);
+    clEnqueueUnmapMemObject(device->queue, buffer, host, 0, NULL, NULL);
 }
 
 /* Drivers allocate lazily and fail much later, at an enqueue: refuse before. */
@@ -28,6 +45,7 @@ enum kiln_status cl_buffer_create(kiln_device_state *device, int64_t bytes, cl_m
     *buffer = clCreateBuffer(device->context, CL_MEM_READ_WRITE, (size_t)bytes, NULL, &code);
     if (code != CL_SUCCESS)
         return cl_fail(device, error, code, "clCreateBuffer");
+    advise_large_pages(device, *buffer, bytes);
     device->bytes += bytes;
     if (device->bytes > device->peak_bytes)
         device->peak_bytes = device->bytes;
