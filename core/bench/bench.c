@@ -53,6 +53,7 @@ static enum kiln_status open_device(struct kiln_bench_run *run, struct kiln_benc
     char cache[1024];
     const struct kiln_device_options options = {
         .kernel_cache = true,
+        .round_products = run->options->round_products,
         .cache_dir = kiln_cache_dir(cache, sizeof cache) ? cache : NULL,
     };
     snprintf(entry->name, sizeof entry->name, "%s", device->name);
@@ -121,7 +122,9 @@ enum kiln_status kiln_bench(const struct kiln_bench_options *options, struct kil
                                            : 5e-3,
         .job_seconds = options->quick ? 1 : 10,
     };
-    *suite = (struct kiln_suite){.quick = options->quick, .tuned = !options->no_tune};
+    *suite = (struct kiln_suite){.quick = options->quick,
+                                 .tuned = !options->no_tune,
+                                 .round_products = options->round_products};
     kiln_suite_describe_host(suite);
     int each = (options->ops ? kiln_bench_count_ops(options) : 0) +
                (options->models ? kiln_bench_count_models(options) : 0);

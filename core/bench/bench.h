@@ -18,6 +18,7 @@ struct kiln_bench_options {
     bool tiny;          /* operations of a few hundred elements, a sample each: a test of the
                            benchmark itself */
     bool no_tune;
+    bool round_products; /* of device options, and of models run.matmul_precision = medium */
     const char *only;       /* entries whose name contains this, in any choice; NULL: all */
     const char *plugin_dir; /* may be NULL */
     const char *program;    /* the kiln program, for start times; NULL: leaves them out */

@@ -35,6 +35,7 @@ static struct kiln_model_run_options run_options(const struct kiln_bench_run *be
         .device = device->name,
         .plugin_dir = bench->options->plugin_dir,
         .no_tune = bench->options->no_tune,
+        .round_products = bench->options->round_products,
     };
 }
 

@@ -22,6 +22,13 @@ static int directions(const struct kiln_op_case *c)
     return c->family == KILN_FAMILY_CONV ? DIRECTIONS : 1;
 }
 
+static bool multiplies(enum kiln_op_family family)
+{
+    return family == KILN_FAMILY_MATMUL || family == KILN_FAMILY_CONV ||
+           family == KILN_FAMILY_CONV_INPUT_GRAD || family == KILN_FAMILY_CONV_WEIGHT_GRAD ||
+           family == KILN_FAMILY_ATTENTION;
+}
+
 /* "conv 64->64 28x28 k3": the name of an entry. */
 static void entry_name(const struct kiln_op_case *c, enum kiln_op_family family, char *name,
                        size_t size)
@@ -57,6 +64,7 @@ static enum kiln_status add_job(struct kiln_bench_run *bench, struct kiln_bench_
     const struct kiln_op_run_options options = {
         .tune = !bench->options->no_tune,
         .every_layout = !bench->options->quick,
+        .rounded = bench->options->round_products && multiplies(family),
     };
     struct kiln_suite_op *entry = kiln_suite_add_op(bench->suite);
     struct kiln_error reason = {""};

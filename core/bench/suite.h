@@ -71,6 +71,7 @@ struct kiln_suite {
     int format, version;
     char kiln[32], started[32]; /* "2026-01-31T12:00:00Z" */
     bool quick, tuned;
+    bool round_products; /* allowed: --matmul-precision medium */
     char host[128], system[128], governor[32];
     int host_cores, host_clock_mhz;
     int64_t host_memory_bytes;

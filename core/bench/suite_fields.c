@@ -6,12 +6,18 @@
 #define FIELD(object, type, member)                                                                \
     {                                                                                              \
 #member, KILN_FIELD_##type, offsetof(struct object, member),                               \
-            sizeof(((struct object *)NULL)->member)                                                \
+            sizeof(((struct object *)NULL)->member), false                                         \
     }
 #define NAMED(object, type, member, name)                                                          \
     {                                                                                              \
         name, KILN_FIELD_##type, offsetof(struct object, member),                                  \
-            sizeof(((struct object *)NULL)->member)                                                \
+            sizeof(((struct object *)NULL)->member), false                                         \
+    }
+/* Files of earlier versions lack it. */
+#define LATER(object, type, member)                                                                \
+    {                                                                                              \
+#member, KILN_FIELD_##type, offsetof(struct object, member),                               \
+            sizeof(((struct object *)NULL)->member), true                                          \
     }
 
 /* clang-format off */
@@ -22,6 +28,7 @@ const struct kiln_field kiln_suite_fields[] = {
     FIELD(kiln_suite, TEXT, started),
     FIELD(kiln_suite, BOOL, quick),
     FIELD(kiln_suite, BOOL, tuned),
+    LATER(kiln_suite, BOOL, round_products),
     {0},
 };
 

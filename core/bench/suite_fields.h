@@ -4,6 +4,7 @@
 #ifndef KILN_BENCH_SUITE_FIELDS_H
 #define KILN_BENCH_SUITE_FIELDS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 enum kiln_field_type {
@@ -20,6 +21,7 @@ struct kiln_field {
     const char *name; /* NULL ends a table */
     enum kiln_field_type type;
     size_t offset, size;
+    bool optional; /* a file may lack it */
 };
 
 extern const struct kiln_field kiln_suite_fields[], kiln_host_fields[], kiln_device_fields[],

@@ -80,6 +80,8 @@ static enum kiln_status read_fields(const char *path, const char *what,
 {
     for (int i = 0; fields[i].name; i++) {
         const json_t *value = json_object_get(json, fields[i].name);
+        if (!value && fields[i].optional)
+            continue;
         if (!value || !read_field(&fields[i], value, object))
             return kiln_fail(error, KILN_INPUT, "%s: %s: %s is missing or wrong", path, what,
                              fields[i].name);

@@ -108,7 +108,13 @@ static enum kiln_status measure(const struct kiln_cli *cli, struct kiln_error *e
     struct kiln_suite suite;
     if (part && strcmp(part, "ops") && strcmp(part, "models"))
         return kiln_fail(error, KILN_INPUT, "bench: \"%s\", expected ops or models", part);
+    const char *precision = kiln_cli_value(cli, "matmul-precision");
+    bool medium = precision && strcmp(precision, "medium") == 0;
+    if (precision && !medium && strcmp(precision, "highest") != 0)
+        return kiln_fail(error, KILN_INPUT,
+                         "--matmul-precision: \"%s\", expected highest or medium", precision);
     const struct kiln_bench_options options = {
+        .round_products = medium,
         .device = device                          ? device
                   : environment && environment[0] ? environment
                                                   : "auto",
@@ -204,6 +210,9 @@ static const struct kiln_cli_option options[] = {
     {"only", 0, "TEXT", NULL,
      "only entries whose name contains TEXT; with --quick any of the suite"},
     {"no-tune", 0, NULL, NULL, "do not measure: take the default algorithms and layouts"},
+    {"matmul-precision", 0, "highest|medium", NULL,
+     "medium: products may round what they multiply to bfloat16, where the device has a matrix "
+     "engine"},
     {"tiny", 0, NULL, NULL, "small operations, one sample each: tries the benchmark itself"},
     {"json", 0, "FILE", NULL, "write the results as JSON"},
     {"report", 0, "FILE", NULL, "write one HTML page with charts"},

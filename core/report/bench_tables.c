@@ -161,9 +161,10 @@ void kiln_bench_model_table(const struct kiln_suite *suite, enum kiln_table_form
 void kiln_bench_describe(const struct kiln_suite *suite, struct kiln_text *out)
 {
     char memory[32];
-    kiln_text_append(out, "kiln %s, suite %d, %s%s%s\n", suite->kiln, suite->version,
+    kiln_text_append(out, "kiln %s, suite %d, %s%s%s%s\n", suite->kiln, suite->version,
                      suite->started, suite->quick ? ", quick" : "",
-                     suite->tuned ? "" : ", algorithms not measured");
+                     suite->tuned ? "" : ", algorithms not measured",
+                     suite->round_products ? ", matmul precision medium" : "");
     kiln_text_append(out, "%s, %d cores, %s, %s", suite->host, suite->host_cores,
                      kiln_html_bytes((double)suite->host_memory_bytes, memory, sizeof memory),
                      suite->system);

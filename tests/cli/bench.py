@@ -17,8 +17,9 @@ from page import check, check_page
 kiln = sys.argv[1]
 
 
-def run(*arguments, timeout=300):
-    return subprocess.run([kiln, "bench", *arguments], capture_output=True, text=True, timeout=timeout)
+def run(*arguments, timeout=300, **environment):
+    return subprocess.run([kiln, "bench", *arguments], capture_output=True, text=True, timeout=timeout,
+                          env={**os.environ, **environment})
 
 
 def refused(status, *arguments):
@@ -43,6 +44,7 @@ MODEL = {"device": str, "name": str, "config": str, "parameters": int, "batch": 
          "images_per_second": float, "samples_per_second": float}
 # tests/bench/schema.md: null stands for what was not measured
 SUITE = {"kind": str, "format": int, "suite": int, "kiln": str, "started": str, "quick": bool, "tuned": bool,
+         "round_products": bool,
          "host": {"processor": str, "system": str, "governor": str, "cores": int, "clock_mhz": int,
                   "memory_bytes": int},
          "devices": [DEVICE], "ops": [OP], "models": [MODEL]}
@@ -138,6 +140,18 @@ with tempfile.TemporaryDirectory() as name:
     refused(2, "--compare", str(a), str(folder / "missing.json"))
     refused(2, "--compare", str(a))
     refused(2, "--compare", str(a), str(a), "--threshold", "-1")
+
+    # a file from before a key was added; rounded products, with plain code for a matrix engine
+    result = run("--compare", str(a), variant("old.json", lambda other: other.pop("round_products")))
+    check(result.returncode == 0, result.stderr)
+    refused(2, "ops", "--matmul-precision", "low")
+    if any("opencl" in path.name for path in paths):
+        path = folder / "medium.json"
+        result = run("ops", "--tiny", "--no-tune", "--quiet", "--device", "opencl:0", "--json", str(path), "--only", "m",
+                     "--matmul-precision", "medium", KILN_OPENCL_FAMILY="gpu", KILN_OPENCL_ENGINE="mma")
+        medium = json.loads(path.read_text())
+        check(result.returncode == 0 and medium["round_products"] and "precision medium" in result.stdout, result)
+        check(any(op["algorithm"].startswith("engine") and 1e-6 < op["error"] <= 1 for op in medium["ops"]), medium)
 
     # a failure has its reason in every form, and is never a 0
     page = folder / "failed.html"
