@@ -13,6 +13,7 @@
  */
 #define VALUE float
 #include "lib/items.clh"
+#include "lib/unroll.clh"
 #include "lib/winograd.clh"
 
 #pragma OPENCL FP_CONTRACT OFF
@@ -59,14 +60,14 @@ __kernel void winograd_source(__global const float *from, long from_offset, __gl
     {
         TILE_OF(item)
         float t[ELEMENTS];
-        for (int j = 0; j < 6; j++) {
+        UNROLL for (int j = 0; j < 6; j++) {
             const float d0 = PIXEL(0, j), d1 = PIXEL(1, j), d2 = PIXEL(2, j);
             const float d3 = PIXEL(3, j), d4 = PIXEL(4, j), d5 = PIXEL(5, j);
             WINOGRAD_SOURCE(d, r)
             t[j] = r0, t[6 + j] = r1, t[12 + j] = r2, t[18 + j] = r3, t[24 + j] = r4;
             t[30 + j] = r5;
         }
-        for (int i = 0; i < 6; i++) {
+        UNROLL for (int i = 0; i < 6; i++) {
             const float d0 = t[i * 6], d1 = t[i * 6 + 1], d2 = t[i * 6 + 2];
             const float d3 = t[i * 6 + 3], d4 = t[i * 6 + 4], d5 = t[i * 6 + 5];
             WINOGRAD_SOURCE(d, r)
@@ -86,13 +87,13 @@ __kernel void winograd_outputs(__global const float *from, long from_offset, __g
     {
         TILE_OF(item)
         float t[24];
-        for (int j = 0; j < 4; j++) {
+        UNROLL for (int j = 0; j < 4; j++) {
             const float g0 = PIXEL(0, j), g1 = PIXEL(1, j), g2 = PIXEL(2, j), g3 = PIXEL(3, j);
             WINOGRAD_OUTPUTS(g, r)
             t[j] = r0, t[4 + j] = r1, t[8 + j] = r2, t[12 + j] = r3, t[16 + j] = r4;
             t[20 + j] = r5;
         }
-        for (int i = 0; i < 6; i++) {
+        UNROLL for (int i = 0; i < 6; i++) {
             const float g0 = t[i * 4], g1 = t[i * 4 + 1], g2 = t[i * 4 + 2], g3 = t[i * 4 + 3];
             WINOGRAD_OUTPUTS(g, r)
             STORE_ROW(i)
@@ -116,14 +117,14 @@ __kernel void winograd_weights(__global const float *weight, long weight_offset,
             (back ? (long)source * targets + target : (long)target * sources + source) * TAPS;
         const long spectrum = item;
         float t[18];
-        for (int j = 0; j < 3; j++) {
+        UNROLL for (int j = 0; j < 3; j++) {
             const float c0 = from[back ? 8 - j : j];
             const float c1 = from[back ? 5 - j : 3 + j];
             const float c2 = from[back ? 2 - j : 6 + j];
             WINOGRAD_TAPS(c, r)
             t[j] = r0, t[3 + j] = r1, t[6 + j] = r2, t[9 + j] = r3, t[12 + j] = r4, t[15 + j] = r5;
         }
-        for (int i = 0; i < 6; i++) {
+        UNROLL for (int i = 0; i < 6; i++) {
             const float c0 = t[i * 3], c1 = t[i * 3 + 1], c2 = t[i * 3 + 2];
             WINOGRAD_TAPS(c, r)
             STORE_ROW(i)
@@ -142,14 +143,14 @@ __kernel void winograd_target(__global const float *from, long from_offset, __gl
     {
         TILE_OF(item)
         float t[24];
-        for (int j = 0; j < 6; j++) {
+        UNROLL for (int j = 0; j < 6; j++) {
 #define PRODUCT(i) from[spectrum + ((i)*6 + j) * apart]
             const float m0 = PRODUCT(0), m1 = PRODUCT(1), m2 = PRODUCT(2);
             const float m3 = PRODUCT(3), m4 = PRODUCT(4), m5 = PRODUCT(5);
             WINOGRAD_TARGET(m, y)
             t[j] = y0, t[6 + j] = y1, t[12 + j] = y2, t[18 + j] = y3;
         }
-        for (int i = 0; i < 4 && exists && row0 + i < rows; i++) {
+        UNROLL for (int i = 0; i < 4 && exists && row0 + i < rows; i++) {
             const float m0 = t[i * 6], m1 = t[i * 6 + 1], m2 = t[i * 6 + 2];
             const float m3 = t[i * 6 + 3], m4 = t[i * 6 + 4], m5 = t[i * 6 + 5];
             __global float *line = to + map + (long)(row0 + i) * columns + column0;
@@ -174,7 +175,7 @@ __kernel void winograd_taps(__global const float *sums, long sums_offset, __glob
         __global const float *from = sums + sums_offset + item;
         __global float *to = weight + weight_offset + item * TAPS;
         float t[18];
-        for (int j = 0; j < 6; j++) {
+        UNROLL for (int j = 0; j < 6; j++) {
             float m0 = 0.0f, m1 = 0.0f, m2 = 0.0f, m3 = 0.0f, m4 = 0.0f, m5 = 0.0f;
             for (int part = 0; part < parts; part++) {
                 __global const float *p = from + ((long)part * ELEMENTS + j) * n;
@@ -188,7 +189,7 @@ __kernel void winograd_taps(__global const float *sums, long sums_offset, __glob
             WINOGRAD_GRADIENT(m, y)
             t[j] = y0, t[6 + j] = y1, t[12 + j] = y2;
         }
-        for (int i = 0; i < 3; i++) {
+        UNROLL for (int i = 0; i < 3; i++) {
             const float m0 = t[i * 6], m1 = t[i * 6 + 1], m2 = t[i * 6 + 2];
             const float m3 = t[i * 6 + 3], m4 = t[i * 6 + 4], m5 = t[i * 6 + 5];
             WINOGRAD_GRADIENT(m, y)
