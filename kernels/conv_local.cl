@@ -13,6 +13,7 @@
  *
  * Work-group (column tile, row tile, part).
  */
+#include "lib/divide.clh"
 #include "lib/local.clh"
 
 enum { /* words of shape; each divisor is followed by its multiplier and shift */
@@ -44,19 +45,11 @@ enum { /* words of shape; each divisor is followed by its multiplier and shift *
     READ_DIVISOR(map, MAP)                                                                         \
     const int column0 = (int)get_group_id(0) * SIDE, row0 = (int)get_group_id(1) * SIDE;
 
-/* Division by numbers that are the same for all: a tenth of the instructions, and
- * the compiler may move it out of loops and conditions. */
 #define READ_DIVISOR(name, word)                                                                   \
     const int name = shape[word], name##_shift = shape[(word) + 2];                                \
     const uint name##_multiplier = shape[(word) + 1];
 #define DIVIDE(n, divisor) kiln_quotient(n, divisor##_multiplier, divisor##_shift)
 #define REMAINDER(n, divisor) ((n)-DIVIDE(n, divisor) * (divisor))
-
-/* n / d for 0 <= n < 2^31 (Granlund & Montgomery 1994). */
-inline int kiln_quotient(int n, uint multiplier, int shift)
-{
-    return (int)((mul_hi((uint)n, multiplier) + (uint)n) >> shift);
-}
 
 /* x under a tap of the output pixel whose window begins at (y, x), 0 outside of the map */
 inline float kiln_window(__global const float *image, __global const int *tap, int y, int x,

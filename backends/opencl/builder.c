@@ -85,6 +85,24 @@ void cl_arg_float(struct cl_builder *builder, float value)
     argument(builder, sizeof value, &value);
 }
 
+struct cl_divisor cl_divisor(int64_t d)
+{
+    struct cl_divisor divisor = {0};
+    while ((INT64_C(1) << divisor.shift) < d)
+        divisor.shift++;
+    uint64_t rest = (UINT64_C(1) << divisor.shift) - (uint64_t)d;
+    divisor.multiplier = (uint32_t)((rest << 32) / (uint64_t)d + 1);
+    return divisor;
+}
+
+void cl_arg_divisor(struct cl_builder *builder, int64_t d)
+{
+    const struct cl_divisor divisor = cl_divisor(d);
+    const cl_uint multiplier = divisor.multiplier;
+    argument(builder, sizeof multiplier, &multiplier);
+    cl_arg_int(builder, divisor.shift);
+}
+
 void cl_arg_local(struct cl_builder *builder, size_t bytes)
 {
     argument(builder, bytes, NULL);

@@ -78,17 +78,12 @@ static void add_word(struct shape_table *table, int64_t word)
     table->words[table->n++] = (uint32_t)word;
 }
 
-/* d with multiplier and shift, so that n / d is (mul_hi(n, multiplier) + n) >>
- * shift for 0 <= n < 2^31 (Granlund & Montgomery 1994, figure 4.1). */
 static void add_divisor(struct shape_table *table, int64_t d)
 {
-    int shift = 0;
-    while ((INT64_C(1) << shift) < d)
-        shift++;
-    uint64_t rest = (UINT64_C(1) << shift) - (uint64_t)d;
+    const struct cl_divisor divisor = cl_divisor(d);
     add_word(table, d);
-    add_word(table, (int64_t)((rest << 32) / (uint64_t)d + 1));
-    add_word(table, shift);
+    add_word(table, divisor.multiplier);
+    add_word(table, divisor.shift);
 }
 
 static cl_mem shape_table(struct cl_builder *builder, const struct kiln_step_conv *s, int64_t map)

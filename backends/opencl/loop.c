@@ -149,6 +149,8 @@ static void common_arguments(struct cl_builder *builder, const struct cl_form *f
         cl_arg_long(builder, loop->accesses[a].place.offset);
     for (int d = 0; d < form->n_dims; d++)
         arg_index(builder, form, form->extent[d]);
+    for (int d = 0; d < form->n_dims && cl_form_multiplies(form); d++)
+        cl_arg_divisor(builder, form->extent[d]);
     for (int i = 0; i < form->n_symbols; i++)
         arg_index(builder, form, form->symbol[i]);
 }

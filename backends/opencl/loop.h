@@ -47,6 +47,9 @@ struct cl_form {
 void cl_form_create(const struct kiln_loop *, bool groups, int64_t parallelism, struct cl_form *);
 /* LONG lanes over a kept dimension while others are reduced. */
 bool cl_form_kept_lanes(const struct cl_form *);
+/* Whether indices are divided by multiplication: where each work-item has one of
+ * its own. A processor divides once for many. */
+bool cl_form_multiplies(const struct cl_form *);
 /* The number of the stride's symbol, -1 for 0 and 1. */
 int cl_form_symbol(const struct cl_form *, int64_t stride);
 

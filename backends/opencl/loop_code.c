@@ -21,6 +21,8 @@ static void parameters(struct cl_code *code)
         kiln_text_append(code->text, "long o%d, ", a);
     for (int d = 0; d < form->n_dims; d++)
         kiln_text_append(code->text, "%s n%d, ", cl_code_index_type(form), d);
+    for (int d = 0; d < form->n_dims && cl_form_multiplies(form); d++)
+        kiln_text_append(code->text, "uint n%d_multiplier, int n%d_shift, ", d, d);
     for (int i = 0; i < form->n_symbols; i++)
         kiln_text_append(code->text, "%s s%d, ", cl_code_index_type(form), i);
     kiln_text_append(code->text, "%s n_outer, %s n_reduced, %s share, int turns)\n{\n",

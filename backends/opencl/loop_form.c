@@ -74,6 +74,11 @@ static void choose_lanes(struct cl_form *form)
         form->outer_width = CL_LANE_COUNT;
 }
 
+bool cl_form_multiplies(const struct cl_form *form)
+{
+    return form->groups && !form->wide;
+}
+
 bool cl_form_kept_lanes(const struct cl_form *form)
 {
     return form->lanes == CL_LANES_LONG && form->reduces && !form->reduced[form->first_lane];

@@ -271,6 +271,11 @@ void cl_code_divide(struct cl_code *code, const char *number, enum cl_role role,
         if (d == first)
             kiln_text_append(code->text, "%sconst %s %c%d = rest;\n", indent,
                              cl_code_index_type(form), name, d);
+        else if (cl_form_multiplies(form))
+            kiln_text_append(code->text,
+                             "%sconst int %cq%d = kiln_quotient(rest, n%d_multiplier, n%d_shift);\n"
+                             "%sconst int %c%d = rest - %cq%d * n%d;\n%srest = %cq%d;\n",
+                             indent, name, d, d, d, indent, name, d, name, d, d, indent, name, d);
         else
             kiln_text_append(code->text, "%sconst %s %c%d = rest %% n%d;\n%srest /= n%d;\n", indent,
                              cl_code_index_type(form), name, d, d, indent, d);

@@ -189,6 +189,14 @@ void cl_arg_buffer(struct cl_builder *, cl_mem);
 void cl_arg_int(struct cl_builder *, int64_t);
 void cl_arg_long(struct cl_builder *, int64_t);
 void cl_arg_float(struct cl_builder *, float);
+/* What kernels/lib/divide.clh needs to divide by d, 1 <= d < 2^31. */
+struct cl_divisor {
+    uint32_t multiplier;
+    int shift;
+};
+struct cl_divisor cl_divisor(int64_t d);
+/* Two arguments: uint multiplier, int shift. */
+void cl_arg_divisor(struct cl_builder *, int64_t d);
 /* Local memory of so many bytes. */
 void cl_arg_local(struct cl_builder *, size_t bytes);
 /* Ends the launch with one work-item a group (x * y * z of them). */
