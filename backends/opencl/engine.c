@@ -138,14 +138,21 @@ static void set_options(kiln_device_state *device, const struct engine *engine, 
 
 static bool try_engine(kiln_device_state *device, const struct engine *engine)
 {
-    char what[48];
-    snprintf(what, sizeof what, "matrix engine %s", engine->name);
+    struct kiln_error error;
+    struct kiln_text what = {0}; /* the kernel's text too: another is checked again */
+    char *source = NULL;
+    int verdict = -1;
     set_options(device, engine, false);
-    int verdict = cl_cache_verdict(device, what);
+    if (cl_source_read(device->kernel_dir, "matmul_local.cl", &source, &error) == KILN_OK) {
+        kiln_text_append(&what, "matrix engine %s\n%s", engine->name, source);
+        verdict = what.failed ? -1 : cl_cache_verdict(device, what.data);
+    }
     if (verdict == 0) {
         verdict = passes(device) ? 1 : -1;
-        cl_cache_set_verdict(device, what, verdict);
+        cl_cache_set_verdict(device, what.data, verdict);
     }
+    kiln_text_finish(&what);
+    free(source);
     if (verdict < 0)
         *device->engine = '\0';
     return verdict > 0;
@@ -160,6 +167,8 @@ bool cl_engine_usable(kiln_device_state *device)
     for (int i = 0; i < ENGINES && !device->engine_sought; i++) {
         if (emulated && strcmp(emulated, engines[i].name) == 0) {
             set_options(device, &engines[i], true);
+            if (!passes(device))
+                *device->engine = '\0';
             break;
         }
         if (!emulated && may_have(device, &engines[i]) && try_engine(device, &engines[i]))
