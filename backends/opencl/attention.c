@@ -15,6 +15,13 @@ static void operand(struct cl_builder *builder, const struct kiln_place *place,
         cl_arg_long(builder, stride[i]);
 }
 
+static void inputs(struct cl_builder *builder, const struct kiln_step_attention *s)
+{
+    operand(builder, &s->q, s->q_stride);
+    operand(builder, &s->k, s->k_stride);
+    operand(builder, &s->v, s->v_stride);
+}
+
 static void sizes(struct cl_builder *builder, const struct kiln_step_attention *s)
 {
     cl_arg_int(builder, s->n_q);
@@ -26,9 +33,7 @@ static void sizes(struct cl_builder *builder, const struct kiln_step_attention *
 
 static void gradient_operands(struct cl_builder *builder, const struct kiln_step_attention *s)
 {
-    operand(builder, &s->q, s->q_stride);
-    operand(builder, &s->k, s->k_stride);
-    operand(builder, &s->v, s->v_stride);
+    inputs(builder, s);
     operand(builder, &s->d_out, s->d_out_stride);
     cl_arg_place(builder, &s->out);
     cl_arg_place(builder, &s->log_sum_exp);
@@ -38,9 +43,7 @@ static void gradient_operands(struct cl_builder *builder, const struct kiln_step
 static void prepare_plain(struct cl_builder *builder, const struct kiln_step_attention *s)
 {
     cl_begin(builder, "attention_plain.cl", "", "attention_plain");
-    operand(builder, &s->q, s->q_stride);
-    operand(builder, &s->k, s->k_stride);
-    operand(builder, &s->v, s->v_stride);
+    inputs(builder, s);
     cl_arg_place(builder, &s->out);
     cl_arg_place(builder, &s->log_sum_exp);
     sizes(builder, s);
@@ -212,9 +215,7 @@ static void end_local(struct cl_builder *builder, const struct kiln_step_attenti
 static void prepare_local(struct cl_builder *builder, const struct kiln_step_attention *s)
 {
     begin_local(builder, s, "attention_local");
-    operand(builder, &s->q, s->q_stride);
-    operand(builder, &s->k, s->k_stride);
-    operand(builder, &s->v, s->v_stride);
+    inputs(builder, s);
     cl_arg_place(builder, &s->out);
     cl_arg_place(builder, &s->log_sum_exp);
     sizes(builder, s);
@@ -223,9 +224,7 @@ static void prepare_local(struct cl_builder *builder, const struct kiln_step_att
 
 static void local_gradient_operands(struct cl_builder *builder, const struct kiln_step_attention *s)
 {
-    operand(builder, &s->q, s->q_stride);
-    operand(builder, &s->k, s->k_stride);
-    operand(builder, &s->v, s->v_stride);
+    inputs(builder, s);
     operand(builder, &s->d_out, s->d_out_stride);
     cl_arg_place(builder, &s->log_sum_exp);
     cl_arg_scratch(builder, 0);
