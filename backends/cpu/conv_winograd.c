@@ -7,8 +7,8 @@
  * in its second cache.
  *
  * With dilation the submaps (conv_winograd.h) are so many more tiles. With stride
- * 2 the phases of x are so many more source channels, or, when x is
- * the target, passes of their own.
+ * 2 the phases of x are so many more source channels, or, when x is the target,
+ * passes of their own.
  */
 #include "backends/cpu/conv_winograd.h"
 

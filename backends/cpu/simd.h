@@ -232,7 +232,7 @@ struct cpu_simd {
     const struct cpu_simd_attention *attention;
     cpu_argmax_fn *argmax;
     cpu_arithmetic_fn *arithmetic;
-    /* of stride 1, 3x3; of stride 2, 4x4 and 5x5 */
+    /* of stride 1, 3x3, and dilated; of stride 2, 4x4 and 5x5 */
     const struct cpu_simd_winograd *winograd, *winograd_dilated, *const *winograd_phases;
     const struct cpu_simd_winograd_weight *winograd_weight, *const *winograd_phases_weight;
 };

@@ -101,6 +101,17 @@ static cl_uint uint_info(cl_device_id device, cl_device_info what)
     return value;
 }
 
+char *cl_device_extensions(cl_device_id device)
+{
+    /* the list of a GPU driver is longer than any fixed buffer */
+    size_t bytes = 0;
+    clGetDeviceInfo(device, CL_DEVICE_EXTENSIONS, 0, NULL, &bytes);
+    char *extensions = calloc(bytes + 1, 1);
+    if (extensions)
+        clGetDeviceInfo(device, CL_DEVICE_EXTENSIONS, bytes, extensions, NULL);
+    return extensions;
+}
+
 /* KILN_OPENCL_FAMILY=cpu or gpu overrides it, for tests and measurements. */
 bool cl_device_cpu_like(cl_device_id device)
 {
@@ -153,12 +164,8 @@ void cl_device_caps(cl_platform_id platform, cl_device_id device, struct kiln_ca
     caps->work_group_size = (int64_t)group;
     caps->clock_mhz = (int)uint_info(device, CL_DEVICE_MAX_CLOCK_FREQUENCY);
     caps->unified_memory = uint_info(device, CL_DEVICE_HOST_UNIFIED_MEMORY) != 0;
-    /* the list of a GPU driver is longer than any fixed buffer */
-    size_t bytes = 0;
-    clGetDeviceInfo(device, CL_DEVICE_EXTENSIONS, 0, NULL, &bytes);
-    char *extensions = calloc(bytes + 1, 1);
+    char *extensions = cl_device_extensions(device);
     if (extensions) {
-        clGetDeviceInfo(device, CL_DEVICE_EXTENSIONS, bytes, extensions, NULL);
         caps->fp16 = strstr(extensions, "cl_khr_fp16") != NULL;
         caps->fp64 = strstr(extensions, "cl_khr_fp64") != NULL;
         caps->subgroups = strstr(extensions, "cl_khr_subgroups") != NULL;

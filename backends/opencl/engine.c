@@ -34,13 +34,8 @@ enum { ENGINES = sizeof engines / sizeof *engines };
 /* Whether the device may have it; its compiler has the last word. */
 static bool may_have(const kiln_device_state *device, const struct engine *engine)
 {
-    size_t bytes = 0;
-    clGetDeviceInfo(device->id, CL_DEVICE_EXTENSIONS, 0, NULL, &bytes);
-    char *extensions = calloc(bytes + 1, 1);
-    if (!extensions)
-        return false;
-    clGetDeviceInfo(device->id, CL_DEVICE_EXTENSIONS, bytes, extensions, NULL);
-    bool has = strstr(extensions, engine->extension) != NULL;
+    char *extensions = cl_device_extensions(device->id);
+    bool has = extensions && strstr(extensions, engine->extension);
     free(extensions);
     cl_uint width = 0;
     if (has && engine->width_query)
@@ -130,19 +125,13 @@ static bool passes(kiln_device_state *device)
 
 /* --- the choice ------------------------------------------------------------------- */
 
-static void set_options(kiln_device_state *device, const struct engine *engine, bool emulated)
-{
-    snprintf(device->engine, sizeof device->engine, "-DENGINE=%d%s", engine->number,
-             emulated ? " -DENGINE_EMULATED=1" : "");
-}
-
-static bool try_engine(kiln_device_state *device, const struct engine *engine)
+/* What the check says of the device's engine, from the cache where it is kept. */
+static int verdict_of(kiln_device_state *device, const struct engine *engine)
 {
     struct kiln_error error;
     struct kiln_text what = {0}; /* the kernel's text too: another is checked again */
     char *source = NULL;
     int verdict = -1;
-    set_options(device, engine, false);
     if (cl_source_read(device->kernel_dir, "matmul_local.cl", &source, &error) == KILN_OK) {
         kiln_text_append(&what, "matrix engine %s\n%s", engine->name, source);
         verdict = what.failed ? -1 : cl_cache_verdict(device, what.data);
@@ -153,27 +142,38 @@ static bool try_engine(kiln_device_state *device, const struct engine *engine)
     }
     kiln_text_finish(&what);
     free(source);
-    if (verdict < 0)
+    return verdict;
+}
+
+/* Emulated: its kernels with plain code for the instruction, for tests. */
+static bool try_engine(kiln_device_state *device, const struct engine *engine, bool emulated)
+{
+    snprintf(device->engine, sizeof device->engine, "-DENGINE=%d%s", engine->number,
+             emulated ? " -DENGINE_EMULATED=1" : "");
+    bool good = emulated ? passes(device) : verdict_of(device, engine) > 0;
+    if (!good)
         *device->engine = '\0';
-    return verdict > 0;
+    return good;
+}
+
+/* The first of the table that the device has, or the one that a test names. */
+static void seek(kiln_device_state *device)
+{
+    const char *emulated = getenv("KILN_OPENCL_ENGINE");
+    for (int i = 0; i < ENGINES; i++) {
+        bool candidate =
+            emulated ? strcmp(emulated, engines[i].name) == 0 : may_have(device, &engines[i]);
+        if (candidate && try_engine(device, &engines[i], emulated != NULL))
+            return;
+    }
 }
 
 bool cl_engine_usable(kiln_device_state *device)
 {
     if (!device->round_products || device->cpu_like || device->reference || device->lost)
         return false;
-    /* for tests: the kernels of an engine, with plain code for its instruction */
-    const char *emulated = getenv("KILN_OPENCL_ENGINE");
-    for (int i = 0; i < ENGINES && !device->engine_sought; i++) {
-        if (emulated && strcmp(emulated, engines[i].name) == 0) {
-            set_options(device, &engines[i], true);
-            if (!passes(device))
-                *device->engine = '\0';
-            break;
-        }
-        if (!emulated && may_have(device, &engines[i]) && try_engine(device, &engines[i]))
-            break;
-    }
+    if (!device->engine_sought)
+        seek(device);
     device->engine_sought = true;
     return *device->engine != '\0';
 }

@@ -133,6 +133,8 @@ enum kiln_status cl_enumerate(int max, struct kiln_caps *, int *n, struct kiln_e
 /* The device of that index; KILN_MACHINE if there is none. */
 enum kiln_status cl_device_find(int index, cl_platform_id *, cl_device_id *, struct kiln_error *);
 void cl_device_caps(cl_platform_id, cl_device_id, struct kiln_caps *);
+/* The names of its extensions, of any number; freed by the caller, NULL when out of memory. */
+char *cl_device_extensions(cl_device_id);
 /* Whether kernels should be shaped for a processor's vector registers. */
 bool cl_device_cpu_like(cl_device_id);
 

@@ -3,22 +3,15 @@
 
 #include "core/bench/suite.h"
 
-#define FIELD(object, type, member)                                                                \
-    {                                                                                              \
-#member, KILN_FIELD_##type, offsetof(struct object, member),                               \
-            sizeof(((struct object *)NULL)->member), false                                         \
-    }
-#define NAMED(object, type, member, name)                                                          \
+#define ROW(name, object, type, member, optional)                                                  \
     {                                                                                              \
         name, KILN_FIELD_##type, offsetof(struct object, member),                                  \
-            sizeof(((struct object *)NULL)->member), false                                         \
+            sizeof(((struct object *)NULL)->member), optional                                      \
     }
+#define FIELD(object, type, member)       ROW(#member, object, type, member, false)
+#define NAMED(object, type, member, name) ROW(name, object, type, member, false)
 /* Files of earlier versions lack it. */
-#define LATER(object, type, member)                                                                \
-    {                                                                                              \
-#member, KILN_FIELD_##type, offsetof(struct object, member),                               \
-            sizeof(((struct object *)NULL)->member), true                                          \
-    }
+#define LATER(object, type, member) ROW(#member, object, type, member, true)
 
 /* clang-format off */
 const struct kiln_field kiln_suite_fields[] = {

@@ -35,8 +35,6 @@ static enum kiln_status write_raw(void *user, const float *samples, int64_t coun
                                   struct kiln_error *error)
 {
     struct kiln_sampling *s = user;
-    if (!s->raw_file)
-        return KILN_OK;
     double start = clock_now();
     struct kiln_shape shape = kiln_sampler_sample_shape(s->sampler, count);
     kiln_safetensors_writer_data(s->raw_file, samples,
@@ -53,6 +51,7 @@ static enum kiln_status draw(struct kiln_sampling *s, struct kiln_error *error)
         status = kiln_sampling_allocate(&s->samples, shape, error);
     if (!status && s->raw)
         status = kiln_samples_begin_raw(s->raw, &shape, s->labels, &s->raw_file, error);
+    s->job.take = s->raw ? write_raw : NULL;
     double start = clock_now();
     if (!status)
         status = kiln_sampler_run(s->sampler, &s->job, s->samples, error);
@@ -67,7 +66,6 @@ static enum kiln_status run(const struct kiln_cli *cli, struct kiln_error *error
 {
     struct kiln_sampling s = {.cli = cli, .stop = kiln_cli_stop()};
     s.job.progress = show_progress;
-    s.job.take = write_raw;
     s.job.user = &s;
     enum kiln_status status = kiln_trained_open(cli, false, &s.trained, error);
     if (!status)

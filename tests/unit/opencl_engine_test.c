@@ -172,6 +172,8 @@ static void offered_only_where_asked_for_and_there(void **unused)
     assert_int_equal(engine_candidates(false, "gpu", "mma"), 0); /* not asked for */
     assert_int_equal(engine_candidates(true, "cpu", "mma"), 0);  /* no local memory */
     assert_int_equal(engine_candidates(true, "gpu", "off"), 0);
+    const int own = engine_candidates(true, "gpu", NULL); /* both sizes, if it has one */
+    assert_true(own == 0 || own == 2);
 }
 
 int main(void)

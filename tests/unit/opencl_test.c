@@ -402,6 +402,8 @@ static void attentions_of(struct lab *lab)
     attention(lab, 3, 16, 16, 32, 64, false);
     attention(lab, 1, 1, 1, 1, 1, false);
     attention(lab, 1, 33, 130, 40, 8, false);
+    attention(lab, 1, 66, 2, 1, 1, false); /* several blocks, also in a simulator */
+    attention(lab, 1, 2, 66, 1, 1, false);
     attention(lab, 2, 130, 70, 12, 15, true);
     attention(lab, 2, 70, 65, 72, 66, false);
 }
